@@ -1,0 +1,1 @@
+//! History before live: plan by weight, fetch, seam, repair, confirmation.

@@ -1,0 +1,1 @@
+//! REST and stream client of the exchange: weight budget, connections, liveness.

@@ -1,0 +1,1 @@
+//! Pull, degrade, publish; and the read scheduler.

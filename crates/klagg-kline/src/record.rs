@@ -1,0 +1,76 @@
+//! A kline with what is known about its truth.
+
+use std::fmt;
+
+use crate::Kline;
+
+/// How much is proven about a kline. Only ever rises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KlineStatus {
+    /// Its time is not over.
+    Open = 0,
+    /// Its time is over, but coverage is broken or unproven.
+    Provisional = 1,
+    /// Every trade stamped in it was folded.
+    Closed = 2,
+    /// Equals the exchange's own kline.
+    Confirmed = 3,
+}
+
+impl KlineStatus {
+    /// All, from lowest to highest.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Provisional, Self::Closed, Self::Confirmed];
+
+    /// The lower-case name, as shown and logged.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Provisional => "provisional",
+            Self::Closed => "closed",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// From the stored number, 0 to 3.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Open),
+            1 => Some(Self::Provisional),
+            2 => Some(Self::Closed),
+            3 => Some(Self::Confirmed),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for KlineStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A kline, its status, and how often its values were corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KlineRecord {
+    /// The values.
+    pub kline: Kline,
+    /// Times the values were replaced after the kline was first published as no longer open.
+    pub revision: u32,
+    /// What is proven.
+    pub status: KlineStatus,
+}
+
+impl KlineRecord {
+    /// Whether this may replace `other`, a record of the same slot and open time: status and
+    /// revision never fall, and one of them rises. Between open klines, whether it holds more.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        if self.status == KlineStatus::Open && other.status == KlineStatus::Open {
+            return self.kline.last_id > other.kline.last_id
+                || self.kline.trade_count > other.kline.trade_count;
+        }
+        self.status >= other.status
+            && self.revision >= other.revision
+            && (self.status > other.status || self.revision > other.revision)
+    }
+}

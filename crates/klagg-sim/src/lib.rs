@@ -1,0 +1,1 @@
+//! An exchange on loopback that can be broken on purpose.

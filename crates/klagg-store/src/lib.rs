@@ -1,0 +1,1 @@
+//! Klines and the symbol table on disk, in SQLite.

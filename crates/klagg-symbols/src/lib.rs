@@ -1,0 +1,1 @@
+//! The permanent numbering of the market, lock-free to read.

@@ -1,0 +1,1 @@
+//! Everything spoken to people: page, live websocket, compatible API, health, metrics.

@@ -1,0 +1,1 @@
+//! The exchange's JSON, in both directions.

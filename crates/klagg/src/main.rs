@@ -1,0 +1,2 @@
+//! The klagg program: flags and config in, the composed pipeline out.
+fn main() {}
