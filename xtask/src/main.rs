@@ -1,2 +1,57 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores: what CI runs, what a developer runs before a commit.
+//!
+//! `cargo xtask test` runs every test. `cargo xtask ci` adds format, lints, docs and the rules for
+//! dependencies. The rules of `tidy` also run as a `#[test]`, so a plain `cargo test` knows them.
+
+mod arrows;
+mod bench;
+mod ci;
+mod fixtures;
+mod sources;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run every test: unit, property, doc, system, tidy.
+    Test,
+    /// What CI runs: format, lints, docs, rules for dependencies, every test.
+    Ci {
+        /// Leave the tests out (for a CI that has just run `cargo xtask test`).
+        #[arg(long)]
+        without_tests: bool,
+    },
+    /// Check arrows between crates, file length, docs, inherited lints, dependency owners, fixtures.
+    Tidy,
+    /// Run the benches, or each of them once.
+    Bench {
+        /// Run each bench once, to see that it works.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Bring or check recorded data.
+    Fixtures {
+        #[command(subcommand)]
+        action: fixtures::Action,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Test => ci::test(),
+        Chore::Ci { without_tests } => ci::ci(without_tests),
+        Chore::Tidy => tidy::run(),
+        Chore::Bench { once } => bench::run(once),
+        Chore::Fixtures { action } => fixtures::run(&action),
+    }
+}
