@@ -1,0 +1,251 @@
+//! The configuration: one TOML file, `KLAGG_` environment variables over it, flags over those.
+//!
+//! Always true here: every key, its default, what it allows and what it means stand once, in
+//! [`keys`]. An unknown key or a bad value is refused with the key, the value, where it came from
+//! and what is allowed. What the rest of the program sees is typed and checked.
+//!
+//! Deliberately absent: reading a key by name anywhere else.
+
+mod keys;
+mod layers;
+mod print;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use klagg_kline::PeriodSet;
+use serde::{Deserialize, Deserializer};
+
+pub(crate) use layers::Layers;
+pub(crate) use print::print;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) exchange: Exchange,
+    pub(crate) feed: Feed,
+    pub(crate) engine: Engine,
+    pub(crate) history: History,
+    pub(crate) gateway: Gateway,
+    pub(crate) backfill: Backfill,
+    pub(crate) store: Store,
+    pub(crate) web: Web,
+    pub(crate) log: Log,
+    pub(crate) sim: Sim,
+}
+
+/// Where the exchange is and which part of it is listened to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exchange {
+    pub(crate) rest_url: String,
+    pub(crate) stream_url: String,
+    pub(crate) quote_assets: Vec<String>,
+    pub(crate) symbols: Vec<String>,
+    pub(crate) weight_per_minute: u32,
+    pub(crate) weight_share: f64,
+}
+
+/// The websocket connections.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feed {
+    pub(crate) stream: FeedStream,
+    pub(crate) path: String,
+    pub(crate) streams_per_connection: usize,
+    pub(crate) silent_after_ms: u64,
+    pub(crate) rotate_after_minutes: u64,
+}
+
+/// Which trades are listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum FeedStream {
+    /// Aggregates: documented, one message per taker order and price.
+    #[serde(rename = "aggTrade")]
+    AggTrade,
+    /// Raw fills: exact at the minute's edge, not documented by the exchange.
+    #[serde(rename = "trade")]
+    Trade,
+}
+
+/// The kline engine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Engine {
+    #[serde(deserialize_with = "periods")]
+    pub(crate) periods: PeriodSet,
+    pub(crate) workers: usize,
+    pub(crate) first_core: i64,
+    pub(crate) max_symbols: usize,
+    pub(crate) close_grace_ms: i64,
+    pub(crate) batch_trades: usize,
+    pub(crate) queue_batches: usize,
+}
+
+/// Klines in memory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    pub(crate) klines: usize,
+    pub(crate) daily_klines: usize,
+}
+
+/// The gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    pub(crate) cadence_ms: u64,
+    pub(crate) worker_timeout_ms: u64,
+    pub(crate) alarm_threshold: u32,
+}
+
+/// Backfill and confirmation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backfill {
+    pub(crate) enabled: bool,
+    pub(crate) confirm: bool,
+    pub(crate) concurrency: usize,
+}
+
+/// Persistence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) enabled: bool,
+    pub(crate) directory: PathBuf,
+    pub(crate) open_cadence_ms: u64,
+}
+
+/// The web front.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Web {
+    pub(crate) enabled: bool,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The simulated exchange that `klagg demo` starts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sim {
+    pub(crate) seed: u64,
+    pub(crate) symbols: usize,
+    pub(crate) history_days: u32,
+    pub(crate) trades_per_second: f64,
+}
+
+fn periods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeriodSet, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    keys::period_set(&names).map_err(serde::de::Error::custom)
+}
+
+impl Config {
+    /// The configuration that the layers add up to.
+    ///
+    /// # Errors
+    /// Names the first key that is unknown or has a value that is not allowed, and its origin.
+    pub(crate) fn from_layers(layers: &Layers) -> anyhow::Result<Self> {
+        let table = layers.merged()?;
+        let config: Self = table.try_into().context("the configuration does not fit together")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What holds between keys.
+    fn check(&self) -> anyhow::Result<()> {
+        let gateway = &self.gateway;
+        anyhow::ensure!(
+            gateway.worker_timeout_ms <= gateway.cadence_ms,
+            "gateway.worker_timeout_ms = {} is longer than gateway.cadence_ms = {}; a worker must \
+             answer within one cadence, so lower the first or raise the second",
+            gateway.worker_timeout_ms,
+            gateway.cadence_ms,
+        );
+        anyhow::ensure!(
+            self.web.enabled || self.store.enabled,
+            "web.enabled and store.enabled are both false, so nobody would see a kline; \
+             switch one of them on"
+        );
+        anyhow::ensure!(
+            !self.web.enabled
+                || self.web.listen.port() == 0
+                || self.web.listen != self.web.admin_listen,
+            "web.listen and web.admin_listen are both {}; give one of them another port",
+            self.web.listen,
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(sets: &[(&str, &str)]) -> Result<Config, String> {
+        let mut layers = Layers::default();
+        for (key, value) in sets {
+            layers.set(key, value, "--set");
+        }
+        Config::from_layers(&layers).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn the_defaults_are_a_valid_configuration() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.engine.periods, PeriodSet::default());
+        assert_eq!(config.feed.stream, FeedStream::AggTrade);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_with_both_values() {
+        let error = config(&[("gateway.worker_timeout_ms", "500")]).unwrap_err();
+        assert!(error.contains("500") && error.contains("cadence_ms = 100"), "{error}");
+        let error = config(&[("web.enabled", "false"), ("store.enabled", "false")]).unwrap_err();
+        assert!(error.contains("nobody would see"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_key_its_origin_and_what_is_allowed() {
+        let check = |key: &str, value: &str, words: &[&str]| {
+            let error = config(&[(key, value)]).unwrap_err();
+            for word in words.iter().chain(&[key, "--set"]) {
+                assert!(error.contains(word), "{word}: {error}");
+            }
+        };
+        check("gateway.cadence_ms", "0", &["10 to 60000"]);
+        check("engine.workers", "0", &["1 to 64"]);
+        check("engine.workers", "many", &["`many`", "a whole number"]);
+        check("engine.periods", "[\"5m\"]", &["must include 1m"]);
+        check("engine.periods", "[\"1m\", \"7m\"]", &["unknown period `7m`"]);
+        check("feed.stream", "depth", &["aggTrade", "trade"]);
+        check("web.listen", "localhost", &["address and port"]);
+        check("exchange.rest_url", "ftp://a", &["http://", "https://"]);
+        check("exchange.weight_share", "1.5", &["0.05 to 0.95"]);
+        check("store.enabled", "yes", &["true or false"]);
+        check("engine.wrokers", "2", &["unknown key", "engine.workers"]);
+    }
+}
