@@ -130,14 +130,12 @@ impl Period {
     /// The open time of the kline after the one that holds `time`.
     pub const fn next_open_time(self, time: UnixMillis) -> UnixMillis {
         let open = self.open_time(time);
-        match self.fixed_millis() {
-            Some(millis) => UnixMillis(open.0 + millis),
-            None => {
-                let (year, month) = civil_month(open.0.div_euclid(DAY));
-                let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                UnixMillis(days_from_civil(year, month) * DAY)
-            }
+        if let Some(millis) = self.fixed_millis() {
+            return UnixMillis(open.0 + millis);
         }
+        let (year, month) = civil_month(open.0.div_euclid(DAY));
+        let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        UnixMillis(days_from_civil(year, month) * DAY)
     }
 
     /// The last millisecond of the kline that holds `time`: the exchange's `closeTime`.

@@ -62,15 +62,34 @@ pub struct KlineRecord {
 }
 
 impl KlineRecord {
-    /// Whether this may replace `other`, a record of the same slot and open time: status and
-    /// revision never fall, and one of them rises. Between open klines, whether it holds more.
-    pub fn supersedes(&self, other: &Self) -> bool {
-        if self.status == KlineStatus::Open && other.status == KlineStatus::Open {
-            return self.kline.last_id > other.kline.last_id
-                || self.kline.trade_count > other.kline.trade_count;
+    /// Whether this may replace `held`, a record of the same slot and open time: its status is
+    /// higher, or its status is the same and its revision higher. Between open klines, whether
+    /// it holds more.
+    ///
+    /// A higher status wins whatever the revisions are: the exchange's own kline, fetched anew,
+    /// starts at revision 0 and replaces a kline that was corrected twice before.
+    /// [`KlineRecord::superseding`] keeps the revision from falling.
+    pub fn supersedes(&self, held: &Self) -> bool {
+        if self.status == KlineStatus::Open && held.status == KlineStatus::Open {
+            return self.kline.last_id > held.kline.last_id
+                || self.kline.trade_count > held.kline.trade_count;
         }
-        self.status >= other.status
-            && self.revision >= other.revision
-            && (self.status > other.status || self.revision > other.revision)
+        (self.status, self.revision) > (held.status, held.revision)
+    }
+
+    /// What a slot that holds `held` is to hold once this record arrives; `None` if `held` stays.
+    ///
+    /// The revision never falls, and it rises where the values of a kline that was published as
+    /// no longer open are replaced by other values.
+    #[must_use]
+    pub fn superseding(mut self, held: &Self) -> Option<Self> {
+        if !self.supersedes(held) {
+            return None;
+        }
+        if held.status != KlineStatus::Open {
+            let corrected = u32::from(!self.kline.same_values(&held.kline));
+            self.revision = self.revision.max(held.revision.saturating_add(corrected));
+        }
+        Some(self)
     }
 }
