@@ -1,1 +1,22 @@
 //! An exchange on loopback that can be broken on purpose.
+//!
+//! Always true here:
+//! - The market is a pure function of seed, symbol and simulated time. Nothing is stored: any
+//!   minute, past or present, is made again when somebody asks, the same on every machine.
+//! - Single fills are the truth. Aggregates are derived from them; [`Oracle`] folds them naively,
+//!   with no code of the fold and merge under test.
+//! - Only loopback is listened on. Every queue is bounded; who cannot keep up is closed, counted.
+//!
+//! Deliberately absent: orders, accounts, order books, and any knowledge of who is connected.
+
+mod config;
+mod control;
+mod error;
+mod exchange;
+mod oracle;
+
+pub use config::{Quirks, SimClock, SimConfig, SocketRules};
+pub use control::{Control, SimCounters};
+pub use error::SimError;
+pub use exchange::SimExchange;
+pub use oracle::{Oracle, SimAggregate, SimSymbol};
