@@ -1,0 +1,34 @@
+//! What a worker is told besides trades. Commands have their own lane, served before trades.
+
+use klagg_kline::{KlineRecord, Price, SymbolId, TradeId};
+
+/// Number of a feed: a source whose exchange time and interruptions concern its own symbols.
+///
+/// Several [`EngineFeed`](crate::EngineFeed)s may share a number: two copies of one feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedId(pub u16);
+
+/// A symbol to be folded from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSymbolSpec {
+    /// Its permanent number.
+    pub id: SymbolId,
+    /// The feed that carries it.
+    pub feed: FeedId,
+    /// The last traded price, if known: minutes without trades are flat at it.
+    pub previous_close: Option<Price>,
+    /// The id that its next trade must have, if known. Without it, the first trade is taken as it
+    /// comes and its minute is provisional, unless its id is 0 or 1: a listing's first trade.
+    pub next_id: Option<TradeId>,
+}
+
+/// What a worker does with its symbols besides folding.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// Fold this symbol. For one that is folded already, only its feed is changed.
+    Add(NewSymbolSpec),
+    /// Fold this symbol no more.
+    Retire(SymbolId),
+    /// Closed klines from outside: official ones, or stored ones.
+    Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
+}

@@ -1,0 +1,198 @@
+//! The threaded engine: workers, the lanes to them, and their orderly end.
+
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId};
+
+use crate::command::Command;
+use crate::feed::{Batch, Item, Route};
+use crate::reader::REQUESTS_MAX;
+use crate::worker::{self, Lanes};
+use crate::{
+    EngineConfig, EngineError, EngineFeed, FeedId, NewSymbolSpec, Shard, WorkerCounters,
+    WorkerReadHandle,
+};
+
+/// Commands that may wait before a worker; the sender of one more waits.
+const COMMANDS_MAX: usize = 1_024;
+/// Spent deltas that wait to be filled again: the one being filled and the one being read.
+const SPENT_MAX: usize = 2;
+
+/// N worker threads, each the only owner of its symbols.
+///
+/// Shutdown follows the data: drop the feeds and controls, take the last deltas, then
+/// [`join`](Engine::join).
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    control: EngineControl,
+    lanes: Box<[Sender<Batch>]>,
+    emptied: Receiver<Vec<Item>>,
+    readers: Vec<WorkerReadHandle>,
+    threads: Vec<JoinHandle<WorkerCounters>>,
+}
+
+/// What an engine did in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineReport {
+    /// The counters of each worker.
+    pub workers: Vec<WorkerCounters>,
+}
+
+impl Engine {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidConfig`] if a number cannot work, [`EngineError::Spawn`] if the
+    /// operating system refuses a thread.
+    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        config.validate()?;
+        let workers = config.workers;
+        // Room for every batch that can be under way: the lanes', and one in each hand.
+        let (emptied_tx, emptied) = bounded(workers * (config.queue_batches + 1));
+        let (mut lanes, mut commands, mut readers, mut threads) = (vec![], vec![], vec![], vec![]);
+        for worker in 0..workers {
+            let (batch_tx, batch_rx) = bounded(config.queue_batches);
+            let (command_tx, command_rx) = bounded(COMMANDS_MAX);
+            let (request_tx, request_rx) = bounded(REQUESTS_MAX);
+            let (spent_tx, spent_rx) = bounded(SPENT_MAX);
+            lanes.push(batch_tx);
+            commands.push(command_tx);
+            readers.push(WorkerReadHandle::new(worker, request_tx, spent_tx));
+            let worker_lanes = Lanes {
+                requests: request_rx,
+                commands: command_rx,
+                batches: batch_rx,
+                emptied: emptied_tx.clone(),
+                spent: spent_rx,
+            };
+            let shard = Shard::new(&config, worker);
+            let core = config.first_core.map(|first| first + worker);
+            let thread = std::thread::Builder::new()
+                .name(format!("klagg-worker-{worker}"))
+                .spawn(move || {
+                    pin(core);
+                    worker::run(shard, worker_lanes)
+                })
+                .map_err(|source| EngineError::Spawn { worker, source })?;
+            threads.push(thread);
+        }
+        let control = EngineControl {
+            route: Route::new(workers),
+            symbols_max: config.symbols_max,
+            periods: config.periods.clone(),
+            commands: commands.into(),
+        };
+        Ok(Self { config, control, lanes: lanes.into(), emptied, readers, threads })
+    }
+
+    /// A new producer's end. Several may carry the same number.
+    pub fn feed(&self, feed: FeedId) -> EngineFeed {
+        EngineFeed::new(feed, self.config.batch_trades, self.lanes.clone(), self.emptied.clone())
+    }
+
+    /// A handle for commands.
+    pub fn control(&self) -> EngineControl {
+        self.control.clone()
+    }
+
+    /// The readers, one for each worker, in their order. Empty when called again.
+    pub fn take_readers(&mut self) -> Vec<WorkerReadHandle> {
+        std::mem::take(&mut self.readers)
+    }
+
+    /// Waits for the workers to end. Each ends when all feeds and controls are dropped and its
+    /// reader is dropped, or has acknowledged a delta made after that (`is_last`).
+    ///
+    /// # Errors
+    /// [`EngineError::Panicked`] if a worker broke one of its own rules.
+    pub fn join(self) -> Result<EngineReport, EngineError> {
+        let Self { control, lanes, emptied, readers, threads, .. } = self;
+        drop((control, lanes, emptied, readers));
+        let mut workers = Vec::with_capacity(threads.len());
+        for (worker, thread) in threads.into_iter().enumerate() {
+            workers.push(thread.join().map_err(|panic| EngineError::Panicked {
+                worker,
+                message: panic_message(panic.as_ref()),
+            })?);
+        }
+        Ok(EngineReport { workers })
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+/// Ties the current thread to a core. A core that does not exist leaves the thread free.
+#[cfg(feature = "pinning")]
+fn pin(core: Option<usize>) {
+    if let Some(id) = core {
+        core_affinity::set_for_current(core_affinity::CoreId { id });
+    }
+}
+
+#[cfg(not(feature = "pinning"))]
+fn pin(core: Option<usize>) {
+    debug_assert!(core.is_none(), "the configuration refuses cores without the feature");
+}
+
+/// Tells workers what to do besides folding.
+///
+/// A command is served before the trades that wait, and before every trade that was flushed after
+/// the call returned. Calls wait while a worker has more than a thousand commands before it.
+#[derive(Debug, Clone)]
+pub struct EngineControl {
+    route: Route,
+    symbols_max: usize,
+    periods: PeriodSet,
+    commands: Box<[Sender<Command>]>,
+}
+
+impl EngineControl {
+    /// Folds a symbol from now on. One that is folded already is only moved to the feed named.
+    ///
+    /// # Errors
+    /// [`EngineError::SymbolLimit`] if its number is beyond `symbols_max`; all others go on.
+    /// [`EngineError::WorkerGone`] if its worker has ended.
+    pub fn add_symbol(&self, spec: NewSymbolSpec) -> Result<(), EngineError> {
+        self.send(spec.id, Command::Add(spec))
+    }
+
+    /// Folds a symbol no more. What it changed is still handed out.
+    ///
+    /// # Errors
+    /// As [`EngineControl::add_symbol`].
+    pub fn retire_symbol(&self, symbol: SymbolId) -> Result<(), EngineError> {
+        self.send(symbol, Command::Retire(symbol))
+    }
+
+    /// Hands over closed klines from outside: the exchange's own, or stored ones. They seed what
+    /// a symbol needs to fold its longer periods, and repair or confirm what it closed. Longer
+    /// klines made of them are made again.
+    ///
+    /// # Errors
+    /// [`EngineError::PeriodNotConfigured`] for a period that is not folded, and as
+    /// [`EngineControl::add_symbol`].
+    pub fn supply(
+        &self,
+        symbol: SymbolId,
+        period: Period,
+        records: Vec<KlineRecord>,
+    ) -> Result<(), EngineError> {
+        let period_index =
+            self.periods.index_of(period).ok_or(EngineError::PeriodNotConfigured(period))?;
+        self.send(symbol, Command::Supply { symbol, period_index, records })
+    }
+
+    fn send(&self, symbol: SymbolId, command: Command) -> Result<(), EngineError> {
+        if symbol.index() >= self.symbols_max {
+            return Err(EngineError::SymbolLimit { symbol, max: self.symbols_max });
+        }
+        let (worker, _) = self.route.place(symbol);
+        self.commands[worker].send(command).map_err(|_| EngineError::WorkerGone { worker })
+    }
+}

@@ -1,0 +1,101 @@
+//! A worker thread: the thin shell around a [`Shard`]. It owns its symbols; nobody else touches
+//! them.
+//!
+//! Reads and commands are served before trades. The thread never waits for anything but its
+//! lanes: not for a reader, not for a lock.
+
+use crossbeam_channel::{Receiver, Sender, never, select_biased};
+
+use crate::command::Command;
+use crate::feed::{Batch, Item};
+use crate::reader::ReadMessage;
+use crate::{Shard, WorkerCounters, WorkerDelta};
+
+/// The worker's ends of its lanes.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    pub(crate) requests: Receiver<ReadMessage>,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) batches: Receiver<Batch>,
+    pub(crate) emptied: Sender<Vec<Item>>,
+    pub(crate) spent: Receiver<WorkerDelta>,
+}
+
+/// Folds until all feeds and controls are gone, then answers until the reader has everything.
+pub(crate) fn run(mut shard: Shard, mut lanes: Lanes) -> WorkerCounters {
+    let (mut commands_open, mut batches_open, mut reader_open) = (true, true, true);
+    while commands_open || batches_open {
+        select_biased! {
+            recv(lanes.requests) -> message => match message {
+                Ok(message) => serve(&mut shard, &lanes, message, Drained::No),
+                Err(_) => {
+                    lanes.requests = never();
+                    reader_open = false;
+                }
+            },
+            recv(lanes.commands) -> command => match command {
+                Ok(command) => shard.on_command(command),
+                Err(_) => {
+                    lanes.commands = never();
+                    commands_open = false;
+                }
+            },
+            recv(lanes.batches) -> batch => match batch {
+                Ok(batch) => {
+                    // A command sent before this batch was sent is in its lane by now, though
+                    // perhaps not when the lane was looked at: a new symbol must be known before
+                    // its first trade is folded.
+                    while let Ok(command) = lanes.commands.try_recv() {
+                        shard.on_command(command);
+                    }
+                    let Batch { feed, mut items } = batch;
+                    shard.on_items(feed, &items);
+                    items.clear();
+                    // A full return lane means that enough empty batches are about.
+                    let _ = lanes.emptied.try_send(items);
+                }
+                Err(_) => {
+                    lanes.batches = never();
+                    batches_open = false;
+                }
+            },
+        }
+    }
+    if reader_open {
+        answer_until_taken(&mut shard, &lanes);
+    }
+    *shard.counters()
+}
+
+/// Whether everything that will ever come has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    No,
+    Yes,
+}
+
+/// Nothing more will come: stays until the reader has acknowledged a delta made after that, or is
+/// gone.
+fn answer_until_taken(shard: &mut Shard, lanes: &Lanes) {
+    let drained_at = shard.sequence();
+    while let Ok(message) = lanes.requests.recv() {
+        serve(shard, lanes, message, Drained::Yes);
+        if shard.acknowledged() > drained_at {
+            return;
+        }
+    }
+}
+
+fn serve(shard: &mut Shard, lanes: &Lanes, message: ReadMessage, drained: Drained) {
+    match message {
+        ReadMessage::Acknowledge(sequence) => shard.acknowledge(sequence),
+        ReadMessage::Request { acknowledged, answer } => {
+            shard.acknowledge(acknowledged);
+            let mut delta =
+                lanes.spent.try_recv().unwrap_or_else(|_| WorkerDelta::empty(shard.worker()));
+            shard.fill_delta(&mut delta);
+            delta.is_last = drained == Drained::Yes;
+            answer(delta);
+        }
+    }
+}
