@@ -108,6 +108,12 @@ pub enum GatewayError {
     /// Nobody to pull from.
     #[error("there is no worker to pull from; at least 1 is needed")]
     NoWorkers,
+    /// More workers than can be numbered.
+    #[error("there are {workers} workers; at most 65535 can be told apart")]
+    TooManyWorkers {
+        /// How many there are.
+        workers: usize,
+    },
     /// The workers' handles are not numbered 0, 1, 2 ….
     #[error("the handle at place {place} is that of worker {worker}; they must be in order")]
     WorkersOutOfOrder {

@@ -6,7 +6,7 @@
 //!   what is proven.
 //! - `changed` names exactly the slots whose `changed_in` is this snapshot's sequence number.
 
-use klagg_kline::{KlineRecord, PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{KlineRecord, KlineStatus, PeriodSet, SymbolId, UnixMillis};
 
 use crate::{GatewayCounters, WorkerState};
 
@@ -177,6 +177,34 @@ impl GlobalKlines {
         });
         let found = listed.into_iter().flatten().chain(searched.into_iter().flatten());
         found.map(|at| self.place(at))
+    }
+
+    /// Offers a record to the slot at `offset`, which is made if it is not there yet.
+    pub(crate) fn write(
+        &mut self,
+        offset: usize,
+        record: &KlineRecord,
+        worker: Option<u16>,
+    ) -> Applied {
+        if offset >= self.slots.len() {
+            // Whole symbols only, so that a symbol has all of its slots or none.
+            let symbols = offset / self.periods.len() + 1;
+            self.slots.resize(symbols * self.periods.len(), KlineState::default());
+        }
+        let slot = &mut self.slots[offset];
+        let applied = match record.status {
+            KlineStatus::Open => slot.apply_open(record),
+            _ => slot.apply_closed(record),
+        };
+        // A new owner is a change too: what is not listed does not reach the other buffer.
+        let owner = worker.or(slot.worker);
+        let changed = applied == Applied::Changed || owner != slot.worker;
+        slot.worker = owner;
+        if changed && slot.changed_in != self.sequence {
+            slot.changed_in = self.sequence;
+            self.changed.push(u32::try_from(offset).expect("slots count in 32 bits"));
+        }
+        applied
     }
 
     /// The symbol and period of the slot at `offset`.

@@ -1,12 +1,34 @@
 //! Pull, degrade, publish; and the read scheduler.
 //!
-//! The gateway asks every worker for what changed, on a cadence that does not drift, applies the
-//! answers in place and publishes the whole market as one [`GlobalKlines`].
+//! [`gateway_task`] asks every worker for what changed, on a cadence that does not drift, applies
+//! the answers in place and publishes the whole market as one [`GlobalKlines`]: on a `watch` for
+//! those who want the newest (real-time path), and as a wake-up on a bounded queue for whoever
+//! writes to disk (persistence path). [`ReadScheduler`] calls [`Consumer`]s one after the other.
+//!
+//! Always true here:
+//! - A late or dead worker costs the others nothing but, once, its timeout. What it showed stays,
+//!   is told to be stale, and what it answers late is not lost.
+//! - Time never goes back in a slot, and a closed kline is in the history before it is shown.
+//! - Publishing costs what changed; memory is taken only while a reader holds an old snapshot.
+//! - The real-time path never waits for the persistence path, nor for a reader.
+//!
+//! Deliberately absent: symbol names, sockets, disks, and what consumers do. [`GatewayCore`] has
+//! no clock and no task either, so that a simulation can drive it.
 
+mod buffers;
 mod config;
+mod consumer;
+mod gateway_core;
 mod klines;
+mod pull;
+mod scheduler;
+mod task;
 mod worker;
 
 pub use config::{GatewayConfig, GatewayError};
+pub use consumer::{Consumer, ConsumerReport, Update};
+pub use gateway_core::{GatewayCore, Taken, Timing, WorkerNotice};
 pub use klines::{GlobalKlines, KlineState};
+pub use scheduler::{ReadScheduler, SchedulerStatus};
+pub use task::{GatewayParts, GatewayReport, gateway_task};
 pub use worker::{GatewayCounters, WorkerState};
