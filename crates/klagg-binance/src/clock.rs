@@ -1,0 +1,84 @@
+//! The rim where time and randomness enter: everything else takes them as arguments.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use klagg_kline::UnixMillis;
+
+/// A clock that counts from where it was made and never steps, with the measured distance to the
+/// exchange's clock beside it. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ExchangeClock {
+    started: Instant,
+    started_unix: UnixMillis,
+    /// Exchange minus ours, in milliseconds; 0 until measured.
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl ExchangeClock {
+    /// A clock that starts at the machine's time and from there counts by the monotonic clock.
+    #[expect(clippy::disallowed_methods, reason = "the rim where time enters")]
+    pub fn start() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            started_unix: UnixMillis(i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
+            offset_ms: Arc::new(AtomicI64::new(0)),
+        }
+    }
+
+    /// Time since the clock was made.
+    #[expect(clippy::disallowed_methods, reason = "the rim where time enters")]
+    pub fn elapsed(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.started)
+    }
+
+    /// Our time: never steps, whatever happens to the machine's clock.
+    pub fn local(&self) -> UnixMillis {
+        self.started_unix.plus(i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The exchange's time, as far as it was measured.
+    pub fn exchange(&self) -> UnixMillis {
+        // Relaxed: a single number that publishes nothing else.
+        self.local().plus(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// Exchange minus local, in milliseconds.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    /// Takes over the exchange's time `server`, asked for at `sent` and answered at `received`,
+    /// both by [`ExchangeClock::local`].
+    pub fn measure(&self, sent: UnixMillis, received: UnixMillis, server: UnixMillis) {
+        let middle = sent.plus(received.since(sent) / 2);
+        self.offset_ms.store(server.since(middle), Ordering::Relaxed);
+    }
+}
+
+/// A random number for jitter; not for secrets.
+pub(crate) fn random() -> u64 {
+    // Each `RandomState` has fresh keys, so that hashing a constant gives a fresh number.
+    RandomState::new().hash_one(0_u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_is_taken_from_the_middle_of_the_round_trip() {
+        let clock = ExchangeClock::start();
+        assert_eq!(clock.offset_ms(), 0);
+        clock.measure(UnixMillis(1_000), UnixMillis(1_200), UnixMillis(6_100));
+        assert_eq!(clock.offset_ms(), 5_000);
+    }
+
+    #[test]
+    fn jitter_differs_from_call_to_call() {
+        assert_ne!(random(), random());
+    }
+}
