@@ -47,12 +47,11 @@ impl Buffers {
     }
 
     fn make_ready(&mut self) {
-        match Arc::get_mut(&mut self.back) {
-            Some(back) => self.copies += u64::from(catch_up(back, &self.front)),
-            None => {
-                self.back = Arc::new(deep_copy(&self.front, self.slots_max));
-                self.clones += 1;
-            }
+        if let Some(back) = Arc::get_mut(&mut self.back) {
+            self.copies += u64::from(catch_up(back, &self.front));
+        } else {
+            self.back = Arc::new(deep_copy(&self.front, self.slots_max));
+            self.clones += 1;
         }
         self.ready = true;
         let back = self.back();

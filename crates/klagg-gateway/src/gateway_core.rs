@@ -327,3 +327,6 @@ impl Writing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,7 @@ impl KlineState {
     /// Offers a kline whose time is over.
     pub(crate) fn apply_closed(&mut self, record: &KlineRecord) -> Applied {
         let open_time = record.kline.open_time;
+        let mut taken = *record;
         if let Some(held) = &self.last_closed {
             if held == record {
                 return Applied::Same;
@@ -78,11 +79,14 @@ impl KlineState {
             if open_time < held.kline.open_time {
                 return Applied::Older;
             }
-            if open_time == held.kline.open_time && !record.supersedes(held) {
-                return Applied::Refused;
+            if open_time == held.kline.open_time {
+                match record.superseding(held) {
+                    Some(better) => taken = better,
+                    None => return Applied::Refused,
+                }
             }
         }
-        self.last_closed = Some(*record);
+        self.last_closed = Some(taken);
         if self.open.is_some_and(|open| open.kline.open_time <= open_time) {
             self.open = None;
         }
