@@ -51,8 +51,10 @@ pub struct WebLimits {
     pub requests_in_flight_max: usize,
     /// Reads of the store at once; more wait until the request times out.
     pub store_readers_max: usize,
-    /// A websocket message from a client, else 1009.
+    /// A message from a client on `/ws/kline/live`, else 1009.
     pub message_bytes_max: usize,
+    /// A message from a client on the exchange's paths, else 1009: 200 names of streams fit.
+    pub exchange_message_bytes_max: usize,
     /// Messages of a client on `/ws/kline/live` in any minute, else 1008.
     pub live_messages_per_minute: u32,
     /// Messages of a client on the exchange's paths in any second, else 1008. Burst: three
@@ -93,6 +95,7 @@ impl WebLimits {
             requests_in_flight_max: 256,
             store_readers_max: 4,
             message_bytes_max: 4096,
+            exchange_message_bytes_max: 32 * 1024,
             live_messages_per_minute: 100,
             exchange_messages_per_second: 10,
             strikes_max: 3,

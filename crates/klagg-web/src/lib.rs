@@ -11,11 +11,32 @@
 //!
 //! Deliberately absent: anything that changes the program's state, files read from disk by a
 //! path of the network, TLS (a proxy's job).
+//!
+//! The protocol of `/ws/kline/live` is written down in `src/live.rs`, what of the exchange's API
+//! is served in `src/exchange.rs`.
 
+mod admin;
+mod answer;
+mod api;
+mod app;
 mod config;
+mod consumer;
 mod error;
+mod exchange;
+mod hub;
+mod line;
+mod live;
+mod page;
+mod parts;
+mod query;
+mod server;
+mod source;
 mod status;
+mod transport;
 
 pub use config::{MissingOrigin, WebConfig, WebLimits};
+pub use consumer::WebConsumer;
 pub use error::WebError;
+pub use parts::WebParts;
+pub use server::WebServer;
 pub use status::{BackfillStatus, FeedStatus, MetricKind, MetricSample, StatusReport};
