@@ -73,13 +73,6 @@ impl Route {
         ((symbol.0 % self.workers) as usize, symbol.0 / self.workers)
     }
 
-    /// The inverse of [`Route::place`].
-    #[inline]
-    pub(crate) fn symbol(self, worker: usize, slot: u32) -> SymbolId {
-        let worker = u32::try_from(worker).expect("a worker number is below `workers`, a u32");
-        SymbolId(slot * self.workers + worker)
-    }
-
     /// How many slots a worker needs so that all symbols below `symbols_max` have one.
     pub(crate) const fn slots(self, symbols_max: usize) -> usize {
         symbols_max.div_ceil(self.workers as usize)

@@ -8,8 +8,13 @@ mod engine;
 mod error;
 mod feed;
 mod history;
+mod levels;
+mod outgoing;
 mod reader;
+mod sequencer;
 mod shard;
+mod supply;
+mod symbol;
 mod worker;
 
 pub use aggregator::Aggregator;

@@ -1,46 +1,422 @@
-//! The sans-io state of a worker.
+//! The sans-io state of a worker: trades, times and commands in, deltas out.
+//!
+//! Always true here:
+//! - No clock, no thread, no lock: the same calls in the same order give the same answers.
+//! - A trade costs two comparisons, one fold and the mark of a change. Nothing is allocated for
+//!   it, unless it closes a minute and a list has to grow.
+//! - A change is forgotten only when a delta that carried it was acknowledged.
+
+use std::sync::Arc;
+
+use klagg_kline::{KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
 
 use crate::command::Command;
-use crate::feed::Item;
-use crate::{EngineConfig, FeedId, WorkerCounters, WorkerDelta};
+use crate::feed::{Item, Route};
+use crate::levels::Plan;
+use crate::outgoing::{Outgoing, Scope};
+use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
+use crate::symbol::{Cold, Life, Slot};
+use crate::{
+    Continuity, EngineConfig, FeedId, KlineData, NewSymbolSpec, SequencerConfig, WorkerCounters,
+    WorkerDelta,
+};
 
-/// State.
+/// What is known of a feed's time.
+#[derive(Debug, Clone, Copy, Default)]
+struct FeedClock {
+    time: Option<UnixMillis>,
+    /// Minutes before this one are closed.
+    boundary: UnixMillis,
+}
+
+/// The state of one worker: the symbols whose number mod `workers` is its own.
 #[derive(Debug)]
 pub struct Shard {
     worker: usize,
+    route: Route,
+    rules: SequencerConfig,
+    /// By how much a trade's id may be ahead and still be the next one: 0, or anything where ids
+    /// are not checked.
+    id_slack: u64,
+    close_grace_ms: i64,
+    plan: Arc<Plan>,
+    slots: Vec<Slot>,
+    /// `None`: no such symbol.
+    cold: Vec<Option<Box<Cold>>>,
+    feeds: Vec<FeedClock>,
+    /// Slots with trades held back.
+    holding: Vec<u32>,
+    /// Slots that changed since the last acknowledged delta.
+    changed: Vec<u32>,
+    exchange_time: Option<UnixMillis>,
     sequence: u64,
     acknowledged: u64,
-    counters: WorkerCounters,
+    /// The acknowledged number when `changed` was last pruned: a slot is listed there if its
+    /// epoch is above.
+    pruned: u64,
+    out: Outgoing,
 }
 
 impl Shard {
-    pub(crate) fn new(config: &EngineConfig, worker: usize) -> Self {
-        let _ = config;
-        Self { worker, sequence: 0, acknowledged: 0, counters: WorkerCounters::default() }
+    /// The shard of worker number `worker`, with all its slots allocated.
+    ///
+    /// # Panics
+    /// If the configuration is not valid, or has no such worker.
+    pub fn new(config: &EngineConfig, worker: usize) -> Self {
+        assert!(worker < config.workers, "worker {worker} of {}", config.workers);
+        let route = Route::new(config.workers);
+        let count = route.slots(config.symbols_max);
+        Self {
+            worker,
+            route,
+            rules: config.sequencer,
+            id_slack: match config.sequencer.continuity {
+                Continuity::Checked => 0,
+                Continuity::Unchecked => u64::MAX >> 1,
+            },
+            close_grace_ms: config.close_grace_ms,
+            plan: Arc::new(Plan::new(config.periods.clone())),
+            slots: std::iter::repeat_with(Slot::vacant).take(count).collect(),
+            cold: std::iter::repeat_with(|| None).take(count).collect(),
+            feeds: Vec::new(),
+            holding: Vec::new(),
+            changed: Vec::new(),
+            exchange_time: None,
+            sequence: 0,
+            acknowledged: 0,
+            pruned: 0,
+            out: Outgoing::new(config.undelivered_max),
+        }
     }
-    pub(crate) fn worker(&self) -> usize {
+
+    /// The number of the worker.
+    pub const fn worker(&self) -> usize {
         self.worker
     }
-    pub(crate) fn counters(&self) -> &WorkerCounters {
-        &self.counters
+
+    /// What was done so far.
+    pub const fn counters(&self) -> &WorkerCounters {
+        &self.out.counters
     }
-    pub(crate) fn sequence(&self) -> u64 {
+
+    /// The number of the last delta.
+    pub const fn sequence(&self) -> u64 {
         self.sequence
     }
-    pub(crate) fn acknowledged(&self) -> u64 {
+
+    /// The number of the last delta that was acknowledged.
+    pub const fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
-    pub(crate) fn acknowledge(&mut self, sequence: u64) {
-        self.acknowledged = self.acknowledged.max(sequence.min(self.sequence));
+
+    /// Folds a trade. One of another worker's symbols, or of one never added, is counted.
+    #[inline]
+    pub fn on_trade(&mut self, symbol: SymbolId, trade: &Trade) {
+        let (worker, slot) = self.route.place(symbol);
+        if worker == self.worker {
+            self.fold(slot, trade);
+        } else {
+            self.out.counters.unknown_symbol += 1;
+        }
     }
-    pub(crate) fn fill_delta(&mut self, delta: &mut WorkerDelta) {
-        self.sequence += 1;
-        delta.sequence = self.sequence;
+
+    #[inline]
+    pub(crate) fn fold(&mut self, index: u32, trade: &Trade) {
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            // As unsigned numbers, one comparison each covers too early and too late.
+            let since_open = trade.time.0.wrapping_sub(slot.open.open_time.0).cast_unsigned();
+            let ahead = trade.id.0.wrapping_sub(slot.next_id.0).cast_unsigned();
+            if since_open < slot.span && ahead <= self.id_slack {
+                slot.open.fold_next(trade);
+                slot.next_id = trade.id.next();
+                self.out.counters.trades += 1;
+                if slot.epoch != self.out.epoch {
+                    self.mark_changed(index);
+                }
+                return;
+            }
+        }
+        self.fold_slowly(index, trade);
     }
+
+    #[cold]
+    fn mark_changed(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        if slot.epoch <= self.pruned {
+            self.changed.push(index);
+        }
+        slot.epoch = self.out.epoch;
+    }
+
+    #[inline(never)]
+    fn fold_slowly(&mut self, index: u32, trade: &Trade) {
+        let Some((mut desk, clock)) = self.desk(index) else {
+            self.out.counters.unknown_symbol += 1;
+            return;
+        };
+        let held_before = !desk.cold.held.is_empty();
+        desk.on_trade(trade, clock.time);
+        let held_after = !desk.cold.held.is_empty();
+        if held_before && !held_after {
+            desk.on_time(clock.boundary, clock.time.unwrap_or_default());
+        }
+        if held_after && !held_before {
+            self.holding.push(index);
+        }
+        self.mark_changed(index);
+    }
+
+    /// The symbol in a slot with all that its slow path needs, and its feed's time.
+    fn desk(&mut self, index: u32) -> Option<(Desk<'_>, FeedClock)> {
+        let cold = self.cold.get_mut(index as usize)?.as_deref_mut()?;
+        let clock = self.feeds.get(usize::from(cold.feed.0)).copied().unwrap_or_default();
+        let scope = Scope { plan: &self.plan, out: &mut self.out, symbol: cold.symbol };
+        let slot = &mut self.slots[index as usize];
+        Some((Desk { slot, cold, scope, rules: self.rules }, clock))
+    }
+
+    /// Exchange time was seen on a feed: minutes of its symbols that ended before it by the grace
+    /// are closed. Earlier times than already seen are ignored.
+    pub fn on_watermark(&mut self, feed: FeedId, time: UnixMillis) {
+        let clock = self.clock(feed);
+        let far = clock.time.is_some_and(|seen| time.since(seen) > STEP_MS_MAX);
+        if far || !is_plausible(time) {
+            self.out.counters.time_refused += 1;
+            return;
+        }
+        if clock.time.is_some_and(|seen| time <= seen) {
+            return;
+        }
+        clock.time = Some(time);
+        self.exchange_time = self.exchange_time.max(Some(time));
+        self.release_held(feed, time);
+        let boundary = Period::M1.open_time(time.plus(-self.close_grace_ms));
+        let clock = self.clock(feed);
+        if boundary <= clock.boundary {
+            return;
+        }
+        clock.boundary = boundary;
+        self.for_each_of(feed, |desk| desk.on_time(boundary, time));
+    }
+
+    /// A feed was cut off: what its symbols' open minutes hold is unproven until their next trade
+    /// shows that none is missing.
+    pub fn on_interrupted(&mut self, feed: FeedId) {
+        self.out.counters.interruptions += 1;
+        self.for_each_of(feed, |desk| {
+            desk.on_interrupted();
+            false
+        });
+    }
+
+    fn clock(&mut self, feed: FeedId) -> &mut FeedClock {
+        let index = usize::from(feed.0);
+        if self.feeds.len() <= index {
+            self.feeds.resize(index + 1, FeedClock::default());
+        }
+        &mut self.feeds[index]
+    }
+
+    /// Calls `act` on every symbol of a feed and marks those for which it says so.
+    fn for_each_of(&mut self, feed: FeedId, mut act: impl FnMut(&mut Desk<'_>) -> bool) {
+        for index in 0..self.cold.len() {
+            if self.cold[index].as_ref().is_none_or(|cold| cold.feed != feed) {
+                continue;
+            }
+            let index = index_u32(index);
+            if self.desk(index).is_some_and(|(mut desk, _)| act(&mut desk)) {
+                self.mark_changed(index);
+            }
+        }
+    }
+
+    /// Gives up the holes of a feed whose time has come.
+    fn release_held(&mut self, feed: FeedId, now: UnixMillis) {
+        let mut at = 0;
+        while at < self.holding.len() {
+            let index = self.holding[at];
+            let Some((mut desk, clock)) = self.desk(index) else {
+                self.holding.swap_remove(at);
+                continue;
+            };
+            if desk.cold.feed != feed || !desk.release_until(now) {
+                at += 1;
+                continue;
+            }
+            desk.on_time(clock.boundary, now);
+            self.holding.swap_remove(at);
+            self.mark_changed(index);
+        }
+    }
+
+    /// Nothing more will come: what is still held back is folded.
+    pub fn finish(&mut self) {
+        for index in std::mem::take(&mut self.holding) {
+            if let Some((mut desk, _)) = self.desk(index) {
+                desk.release_all();
+                self.mark_changed(index);
+            }
+        }
+    }
+
+    /// Folds a symbol from now on; one that is folded already is only moved to the feed named.
+    /// One of another worker, or beyond the limit, is ignored.
+    pub fn add_symbol(&mut self, spec: &NewSymbolSpec) {
+        let (worker, index) = self.route.place(spec.id);
+        if worker != self.worker {
+            return;
+        }
+        if let Some(cold) = self.cold.get_mut(index as usize) {
+            match cold {
+                Some(known) if known.life != Life::Retired => known.feed = spec.feed,
+                slot => {
+                    *slot = Some(Box::new(Cold::new(spec)));
+                    let slot = &mut self.slots[index as usize];
+                    *slot = Slot { epoch: slot.epoch, ..Slot::vacant() };
+                    slot.next_id = spec.next_id.unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    /// Folds a symbol no more. What it changed is still handed out.
+    pub fn retire_symbol(&mut self, symbol: SymbolId) {
+        let (worker, index) = self.route.place(symbol);
+        if worker != self.worker {
+            return;
+        }
+        if let Some((desk, _)) = self.desk(index) {
+            desk.cold.life = Life::Retired;
+            desk.slot.span = 0;
+        }
+        if self.slots.get(index as usize).is_some_and(|slot| slot.epoch <= self.pruned) {
+            self.cold[index as usize] = None;
+        }
+    }
+
+    /// Takes over closed klines from outside; `period_index` is an index into the periods.
+    ///
+    /// # Panics
+    /// If there is no such period.
+    pub fn supply(&mut self, symbol: SymbolId, period_index: usize, records: &[KlineRecord]) {
+        assert!(period_index < self.plan.periods.len(), "no period {period_index}");
+        let (worker, index) = self.route.place(symbol);
+        let desk = if worker == self.worker { self.desk(index) } else { None };
+        let Some((mut desk, clock)) = desk else {
+            self.out.counters.supply_refused += records.len() as u64;
+            return;
+        };
+        desk.supply(period_index, records, clock.time);
+        self.mark_changed(index);
+    }
+
     pub(crate) fn on_command(&mut self, command: Command) {
-        let _ = command;
+        match command {
+            Command::Add(spec) => self.add_symbol(&spec),
+            Command::Retire(symbol) => self.retire_symbol(symbol),
+            Command::Supply { symbol, period_index, records } => {
+                self.supply(symbol, period_index, &records);
+            }
+        }
     }
+
     pub(crate) fn on_items(&mut self, feed: FeedId, items: &[Item]) {
-        let _ = (feed, items);
+        for item in items {
+            match item {
+                Item::Trade { slot, trade } => self.fold(*slot, trade),
+                Item::Watermark(time) => self.on_watermark(feed, *time),
+                Item::Interrupted => self.on_interrupted(feed),
+            }
+        }
     }
+
+    /// The delta with this number arrived: what it carried may be forgotten.
+    pub fn acknowledge(&mut self, sequence: u64) {
+        let sequence = sequence.min(self.sequence);
+        if sequence > self.acknowledged {
+            self.acknowledged = sequence;
+            self.out.acknowledge(sequence);
+        }
+    }
+
+    /// Fills a delta with everything that changed since the last acknowledged one.
+    pub fn fill_delta(&mut self, delta: &mut WorkerDelta) {
+        self.forget_delivered();
+        self.sequence += 1;
+        debug_assert_eq!(self.sequence, self.out.epoch, "a delta closes its epoch");
+        self.out.epoch = self.sequence + 1;
+        delta.worker = self.worker;
+        delta.sequence = self.sequence;
+        delta.exchange_time = self.exchange_time;
+        delta.counters = self.out.counters;
+        delta.closed_dropped = self.out.closed_dropped();
+        delta.is_last = false;
+        delta.closed.clear();
+        delta.closed.extend(self.out.closed());
+        delta.open.clear();
+        for &index in &self.changed {
+            self.compose(index, &mut delta.open);
+        }
+    }
+
+    /// Drops from the list of changes what was acknowledged, and retired symbols with it.
+    fn forget_delivered(&mut self) {
+        let Self { changed, slots, cold, acknowledged, .. } = self;
+        changed.retain(|&index| {
+            let index = index as usize;
+            let kept = slots[index].epoch > *acknowledged;
+            if !kept && cold[index].as_ref().is_some_and(|cold| cold.life == Life::Retired) {
+                cold[index] = None;
+            }
+            kept
+        });
+        self.pruned = self.acknowledged;
+    }
+
+    /// The open klines of a symbol, one for each period; none if no minute is open.
+    pub fn open_klines(&self, symbol: SymbolId) -> Vec<KlineData> {
+        let (worker, index) = self.route.place(symbol);
+        let mut open = Vec::new();
+        if worker == self.worker {
+            self.compose(index, &mut open);
+        }
+        open
+    }
+
+    fn compose(&self, index: u32, open: &mut Vec<KlineData>) {
+        let Some(Some(cold)) = self.cold.get(index as usize) else { return };
+        let Some(levels) = &cold.levels else { return };
+        let minute = &self.slots[index as usize].open;
+        levels.compose(&self.plan, minute, |period_index, kline| {
+            let record = KlineRecord { kline: *kline, revision: 0, status: KlineStatus::Open };
+            // A period index is below fifteen.
+            let period_index = (period_index & 0xff) as u8;
+            open.push(KlineData { symbol: cold.symbol, period_index, record });
+        });
+    }
+
+    /// Makes room for a symbol beyond those allocated, and folds it.
+    pub(crate) fn grow_for(&mut self, spec: &NewSymbolSpec) {
+        let (_, index) = self.route.place(spec.id);
+        let wanted = self.slots.len().max(index as usize + 1);
+        self.slots.resize_with(wanted, Slot::vacant);
+        self.cold.resize_with(wanted, || None);
+        self.add_symbol(spec);
+    }
+
+    /// Whether a symbol is folded here.
+    #[inline]
+    pub(crate) fn has_symbol(&self, symbol: SymbolId) -> bool {
+        let (_, index) = self.route.place(symbol);
+        self.cold.get(index as usize).is_some_and(Option::is_some)
+    }
+
+    /// Takes the closed klines out, as delivered.
+    pub(crate) fn drain_closed(&mut self) -> impl Iterator<Item = KlineData> + '_ {
+        self.out.drain_closed()
+    }
+}
+
+fn index_u32(index: usize) -> u32 {
+    u32::try_from(index).expect("slots are numbered by symbols, which are u32")
 }

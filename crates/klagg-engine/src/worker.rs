@@ -61,6 +61,7 @@ pub(crate) fn run(mut shard: Shard, mut lanes: Lanes) -> WorkerCounters {
             },
         }
     }
+    shard.finish();
     if reader_open {
         answer_until_taken(&mut shard, &lanes);
     }

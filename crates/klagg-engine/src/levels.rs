@@ -1,0 +1,312 @@
+//! From closed minutes to longer klines, for one symbol.
+//!
+//! Always true here:
+//! - A longer kline is the merge of the closed klines of its source period, in order of time: the
+//!   closed part is kept as a sum, so that a closing minute costs one merge a level, and only as
+//!   many levels as end with it.
+//! - The children of the current and the previous kline of every longer period are kept, so that
+//!   a replaced child can be followed upward by making its parents again.
+//! - A status never falls, and a confirmed kline never changes.
+
+pub(crate) mod plan;
+pub(crate) mod ring;
+
+use klagg_kline::{Kline, KlineRecord, KlineStatus, Price, UnixMillis};
+
+pub(crate) use self::plan::Plan;
+pub(crate) use self::ring::{Child, Ring};
+use crate::outgoing::Scope;
+
+/// Minutes are kept at least this long, for late trades and for confirmation.
+const MINUTES_KEPT_MS: i64 = 9 * 60_000;
+
+/// The closed part of the open kline of a longer period.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    open_time: UnixMillis,
+    end: UnixMillis,
+    /// Where the kline before it opened.
+    previous: UnixMillis,
+    sum: Option<Kline>,
+    /// How many children are in the sum, and the lowest status among them.
+    present: i64,
+    lowest: KlineStatus,
+}
+
+impl Part {
+    const fn empty(open_time: UnixMillis, end: UnixMillis, previous: UnixMillis) -> Self {
+        Self { open_time, end, previous, sum: None, present: 0, lowest: KlineStatus::Confirmed }
+    }
+
+    #[inline]
+    fn add(&mut self, child: &KlineRecord) {
+        match &mut self.sum {
+            Some(sum) => sum.merge(&child.kline),
+            None => self.sum = Some(Kline { open_time: self.open_time, ..child.kline }),
+        }
+        self.present += 1;
+        self.lowest = self.lowest.min(child.status);
+    }
+
+    /// The closed kline, if `expected` children make it whole.
+    fn record(&self, expected: i64) -> Option<KlineRecord> {
+        let status = if self.present < expected {
+            KlineStatus::Provisional
+        } else {
+            self.lowest.max(KlineStatus::Provisional)
+        };
+        Some(KlineRecord { kline: self.sum?, revision: 0, status })
+    }
+}
+
+/// Closed klines and closed parts of one symbol, of all periods.
+#[derive(Debug)]
+pub(crate) struct Levels {
+    rings: Box<[Ring]>,
+    /// One for each period; that of `1m` only tells where the open minute stands.
+    parts: Box<[Part]>,
+    /// The minute of the first trade ever, if it was seen: klines that hold it are whole without
+    /// the minutes before.
+    listed_at: Option<UnixMillis>,
+}
+
+impl Levels {
+    /// Levels of a symbol whose open minute begins at `minute`.
+    pub(crate) fn new(plan: &Plan, minute: UnixMillis) -> Self {
+        let part = |rung: &plan::Rung| {
+            let open_time = rung.period.open_time(minute);
+            Part::empty(open_time, rung.end(open_time), rung.previous(open_time))
+        };
+        let parts: Box<[Part]> = plan.rungs.iter().map(part).collect();
+        let mut levels = Self { rings: Box::default(), parts, listed_at: None };
+        levels.rings =
+            (0..plan.rungs.len()).map(|index| Ring::new(levels.floor(plan, index))).collect();
+        levels
+    }
+
+    /// Moves the open minute to `minute` without closing anything: what lies between is unknown.
+    pub(crate) fn reseat(&mut self, plan: &Plan, minute: UnixMillis) {
+        let mut fresh = Self::new(plan, minute);
+        for (index, ring) in fresh.rings.iter_mut().enumerate() {
+            let floor = ring.floor;
+            *ring = std::mem::take(&mut self.rings[index]);
+            ring.floor = floor;
+            ring.drop_before(floor);
+        }
+        for index in 1..plan.rungs.len() {
+            fresh.sum_again(plan, index);
+        }
+        *self = fresh;
+    }
+
+    /// Says that the first trade ever fell into the open minute.
+    pub(crate) fn set_listed_at(&mut self, minute: UnixMillis) {
+        self.listed_at = Some(minute);
+    }
+
+    /// The oldest open time that the ring of a period must keep.
+    fn floor(&self, plan: &Plan, index: usize) -> UnixMillis {
+        let consumers = plan.rungs[index].consumers.iter();
+        let oldest = consumers.map(|&parent| self.parts[parent].previous).min();
+        oldest.unwrap_or(self.parts[index].previous)
+    }
+
+    /// Closes a kline of the period `index` and every longer one that ends with it.
+    pub(crate) fn close(
+        &mut self,
+        scope: &mut Scope<'_>,
+        index: usize,
+        child: &Child,
+        end: UnixMillis,
+    ) {
+        let plan = scope.plan;
+        scope.out.counters.closed += 1;
+        scope.emit(index, &child.record);
+        let keep_from = match index {
+            0 => self.rings[0].floor.min(child.open_time().plus(-MINUTES_KEPT_MS)),
+            _ => self.rings[index].floor,
+        };
+        self.rings[index].push(child, keep_from);
+        let mut rolled = plan.rungs[index].consumers.is_empty();
+        for &parent in &plan.rungs[index].consumers {
+            let part = &mut self.parts[parent];
+            debug_assert!(part.open_time <= child.open_time() && end <= part.end);
+            part.add(&child.record);
+            if end == part.end {
+                self.close_part(scope, parent);
+                rolled = true;
+            }
+        }
+        if index == 0 {
+            self.parts[0] = Part::empty(end, end.plus(60_000), child.open_time());
+        }
+        if rolled {
+            self.rings[index].floor = self.floor(plan, index);
+        }
+    }
+
+    fn close_part(&mut self, scope: &mut Scope<'_>, index: usize) {
+        let Part { open_time, end, .. } = self.parts[index];
+        let expected = self.expected(scope.plan, index, open_time, end);
+        let record = self.parts[index].record(expected);
+        self.parts[index] = Part::empty(end, scope.plan.rungs[index].end(end), open_time);
+        if let Some(record) = record {
+            self.close(scope, index, &Child::settled(record), end);
+        }
+    }
+
+    /// How many children the kline of period `index` from `open_time` to `end` has.
+    fn expected(&self, plan: &Plan, index: usize, open_time: UnixMillis, end: UnixMillis) -> i64 {
+        let rung = &plan.rungs[index];
+        let first = match self.listed_at {
+            Some(listed_at) if listed_at > open_time => {
+                plan.rungs[rung.source].period.open_time(listed_at)
+            }
+            _ => open_time,
+        };
+        end.since(first) / rung.child_ms
+    }
+
+    /// Appends the open kline of every period, given that of `1m`.
+    pub(crate) fn compose(&self, plan: &Plan, minute: &Kline, mut put: impl FnMut(usize, &Kline)) {
+        // At most fifteen periods exist.
+        let mut open = [*minute; 15];
+        put(0, minute);
+        for index in 1..self.parts.len() {
+            let part = &self.parts[index];
+            let child = open[plan.rungs[index].source];
+            open[index] = match part.sum {
+                None => Kline { open_time: part.open_time, ..child },
+                Some(mut sum) => {
+                    sum.merge(&child);
+                    sum
+                }
+            };
+            put(index, &open[index]);
+        }
+    }
+
+    pub(crate) fn ring(&mut self, index: usize) -> &mut Ring {
+        &mut self.rings[index]
+    }
+
+    /// Whether a closed kline of period `index` that opens at `open_time` is kept here.
+    pub(crate) fn keeps(&self, index: usize, open_time: UnixMillis) -> bool {
+        let floor = self.rings[index].floor;
+        let keep_from = match index {
+            0 => floor.min(self.parts[0].open_time.plus(-60_000 - MINUTES_KEPT_MS)),
+            _ => floor,
+        };
+        keep_from <= open_time
+    }
+
+    /// Makes the parents of changed children again, upward as far as something changes.
+    /// `open_times` are those of the changed children of period `index`, ascending.
+    pub(crate) fn follow(
+        &mut self,
+        scope: &mut Scope<'_>,
+        index: usize,
+        open_times: &[UnixMillis],
+    ) {
+        let plan = scope.plan;
+        for &parent in &plan.rungs[index].consumers {
+            let period = plan.rungs[parent].period;
+            let mut parents: Vec<_> =
+                open_times.iter().map(|&time| period.open_time(time)).collect();
+            parents.dedup();
+            parents.retain(|&open_time| {
+                if open_time >= self.parts[parent].open_time {
+                    self.sum_again(plan, parent);
+                    false
+                } else {
+                    self.remake(scope, parent, open_time)
+                }
+            });
+            if !parents.is_empty() {
+                self.follow(scope, parent, &parents);
+            }
+        }
+    }
+
+    /// Carries the close of the minute `from` on to the flat minutes behind it. The open times of
+    /// those that changed go to `changed`; the price to the open minute, if it stands behind them.
+    pub(crate) fn reprice(
+        &mut self,
+        scope: &mut Scope<'_>,
+        from: UnixMillis,
+        changed: &mut Vec<UnixMillis>,
+    ) -> Option<Price> {
+        let mut expected = from;
+        let mut close = None;
+        for child in self.rings[0].since(from) {
+            if child.open_time() != expected {
+                return None;
+            }
+            if let Some(price) = close {
+                let record = &mut child.record;
+                if !record.kline.is_flat() {
+                    return None;
+                }
+                if record.kline.close != price {
+                    if record.status == KlineStatus::Confirmed {
+                        return None;
+                    }
+                    record.kline = Kline::flat(expected, price);
+                    record.revision = record.revision.saturating_add(1);
+                    scope.out.counters.corrected += 1;
+                    scope.emit(0, &child.record);
+                    changed.push(expected);
+                }
+            }
+            close = Some(child.record.kline.close);
+            expected = expected.plus(60_000);
+        }
+        close.filter(|_| expected == self.parts[0].open_time)
+    }
+
+    /// Sums the closed part of the open kline of a longer period from its children.
+    fn sum_again(&mut self, plan: &Plan, index: usize) {
+        let Part { open_time, end, previous, .. } = self.parts[index];
+        self.parts[index] = self.sum(plan, index, Part::empty(open_time, end, previous));
+    }
+
+    fn sum(&self, plan: &Plan, index: usize, mut part: Part) -> Part {
+        for child in self.rings[plan.rungs[index].source].range(part.open_time, part.end) {
+            part.add(&child.record);
+        }
+        part
+    }
+
+    /// Makes a closed kline of a longer period from its children. Whether it changed.
+    fn remake(&mut self, scope: &mut Scope<'_>, index: usize, open_time: UnixMillis) -> bool {
+        let rung = &scope.plan.rungs[index];
+        if open_time < self.rings[rung.source].floor || !self.keeps(index, open_time) {
+            return false;
+        }
+        let end = rung.end(open_time);
+        let part = self.sum(scope.plan, index, Part::empty(open_time, end, open_time));
+        let expected = self.expected(scope.plan, index, open_time, end);
+        let Some(mut made) = part.record(expected) else { return false };
+        let whole = part.present >= expected;
+        match self.rings[index].find(open_time) {
+            // Without all children, there is nothing to say about a kline never closed here.
+            None if !whole => return false,
+            None => self.rings[index].insert(Child::settled(made)),
+            Some(held) => {
+                let differs = !made.kline.same_values(&held.record.kline);
+                let better = made.status > held.record.status
+                    || (made.status == held.record.status && differs);
+                // Some children may have gone or never come: what holds more is nearer the truth.
+                let poorer = !whole && made.kline.trade_count < held.record.kline.trade_count;
+                if held.record.status == KlineStatus::Confirmed || !better || poorer {
+                    return false;
+                }
+                made.revision = held.record.revision.saturating_add(u32::from(differs));
+                scope.out.counters.corrected += u64::from(differs);
+                held.record = made;
+            }
+        }
+        scope.emit(index, &made);
+        true
+    }
+}

@@ -1,0 +1,76 @@
+//! What a shard has to say: closed klines nobody has acknowledged yet, and its counters.
+
+use std::collections::VecDeque;
+
+use klagg_kline::{KlineRecord, SymbolId};
+
+use crate::{KlineData, WorkerCounters};
+
+/// Closed klines in the order in which they closed, each kept until the delta that carried it is
+/// acknowledged. Bounded: when full, the oldest is dropped and counted.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// Each with the number of the first delta that carries it.
+    closed: VecDeque<(u64, KlineData)>,
+    closed_max: usize,
+    closed_dropped: u64,
+    /// Number of the delta that will carry what happens now.
+    pub(crate) epoch: u64,
+    pub(crate) counters: WorkerCounters,
+}
+
+impl Outgoing {
+    pub(crate) fn new(closed_max: usize) -> Self {
+        Self {
+            closed: VecDeque::new(),
+            closed_max,
+            closed_dropped: 0,
+            epoch: 1,
+            counters: WorkerCounters::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn emit(&mut self, symbol: SymbolId, period_index: usize, record: &KlineRecord) {
+        if self.closed.len() >= self.closed_max {
+            self.closed.pop_front();
+            self.closed_dropped += 1;
+        }
+        // A period index is below fifteen.
+        let period_index = (period_index & 0xff) as u8;
+        self.closed.push_back((self.epoch, KlineData { symbol, period_index, record: *record }));
+    }
+
+    /// Forgets what deltas up to `sequence` carried.
+    pub(crate) fn acknowledge(&mut self, sequence: u64) {
+        let delivered = self.closed.partition_point(|&(epoch, _)| epoch <= sequence);
+        self.closed.drain(..delivered);
+    }
+
+    pub(crate) fn closed(&self) -> impl Iterator<Item = &KlineData> {
+        self.closed.iter().map(|(_, data)| data)
+    }
+
+    pub(crate) fn drain_closed(&mut self) -> impl Iterator<Item = KlineData> + '_ {
+        self.closed.drain(..).map(|(_, data)| data)
+    }
+
+    pub(crate) const fn closed_dropped(&self) -> u64 {
+        self.closed_dropped
+    }
+}
+
+/// Where a symbol's closed klines go.
+#[derive(Debug)]
+pub(crate) struct Scope<'a> {
+    pub(crate) plan: &'a crate::levels::Plan,
+    pub(crate) out: &'a mut Outgoing,
+    pub(crate) symbol: SymbolId,
+}
+
+impl Scope<'_> {
+    #[inline]
+    pub(crate) fn emit(&mut self, period_index: usize, record: &KlineRecord) {
+        self.out.emit(self.symbol, period_index, record);
+    }
+}

@@ -1,0 +1,338 @@
+//! What happens to a symbol besides the plain next trade of its open minute.
+//!
+//! Always true here:
+//! - A trade is folded once or dropped and counted; which of them is decided by its id alone.
+//! - A minute closes as `Closed` only if the ids show that no trade of it can be missing.
+//! - Minutes close one after the other, aligned, none left out: however long nothing was traded.
+
+use klagg_kline::{Kline, KlineStatus, Period, Price, Trade, TradeId, UnixMillis};
+
+use crate::levels::{Child, Levels};
+use crate::outgoing::Scope;
+use crate::symbol::{Cold, Coverage, Life, MINUTE_MS, Slot};
+use crate::{Continuity, SequencerConfig};
+
+/// The longest step forward in time that is believed: 400 days. A longer one is a broken clock
+/// or a wrong unit, and would close half a million minutes a year.
+pub(crate) const STEP_MS_MAX: i64 = 400 * 24 * 3_600_000;
+/// The last millisecond of the year 9999.
+const TIME_MAX: UnixMillis = UnixMillis(253_402_300_799_999);
+
+/// Whether a time can be a trade's.
+pub(crate) fn is_plausible(time: UnixMillis) -> bool {
+    (UnixMillis(0)..=TIME_MAX).contains(&time)
+}
+
+/// A symbol on the slow path, with all that it needs at hand.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) slot: &'a mut Slot,
+    pub(crate) cold: &'a mut Cold,
+    pub(crate) scope: Scope<'a>,
+    pub(crate) rules: SequencerConfig,
+}
+
+impl Desk<'_> {
+    /// A trade that is not plainly the next of the open minute. `clock` is the feed's time.
+    pub(crate) fn on_trade(&mut self, trade: &Trade, clock: Option<UnixMillis>) {
+        let counters = &mut self.scope.out.counters;
+        if self.cold.life == Life::Retired {
+            counters.unknown_symbol += 1;
+            return;
+        }
+        let far =
+            self.cold.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
+        if far || !is_plausible(trade.time) {
+            counters.time_refused += 1;
+            return;
+        }
+        if self.cold.coverage == Coverage::Unknown {
+            self.identify(trade);
+            return;
+        }
+        let next = self.slot.next_id;
+        if trade.id < next {
+            let straggler =
+                self.cold.hole.is_some_and(|(first, last)| first <= trade.id && trade.id <= last);
+            *(if straggler { &mut counters.stragglers } else { &mut counters.duplicates }) += 1;
+        } else if trade.id == next || self.rules.continuity == Continuity::Unchecked {
+            self.apply(trade);
+            self.apply_held();
+        } else if self.rules.hold_ms == 0 {
+            self.give_up_hole(trade);
+            self.apply(trade);
+        } else {
+            self.hold(trade, clock);
+        }
+        self.refresh_span();
+    }
+
+    /// The first trade of a symbol of which no id is known.
+    fn identify(&mut self, trade: &Trade) {
+        let minute = Period::M1.open_time(trade.time);
+        if self.cold.life == Life::Seeding {
+            self.seat(minute.max(self.position().unwrap_or(minute)), trade.price);
+            self.cold.life = Life::Live;
+        }
+        if trade.id <= TradeId(1) {
+            // A listing's first trade: nothing came before it.
+            if let Some(levels) = &mut self.cold.levels {
+                levels.set_listed_at(minute);
+            }
+            self.cold.broken_until = UnixMillis(minute.0 - 1);
+        } else {
+            self.cold.broken_until = minute;
+        }
+        // Minutes open since before the first trade close while coverage is still unknown.
+        self.advance_to(minute);
+        self.apply(trade);
+        self.refresh_span();
+    }
+
+    /// Folds the trade whose id is next.
+    fn apply(&mut self, trade: &Trade) {
+        let minute = Period::M1.open_time(trade.time);
+        self.slot.next_id = trade.id.next();
+        self.cold.coverage = Coverage::Proven;
+        if self.cold.levels.is_none() {
+            self.seat(minute, trade.price);
+        }
+        self.cold.life = Life::Live;
+        if self.cold.has_unproven {
+            self.prove_before(minute);
+        }
+        if minute < self.slot.open.open_time {
+            self.amend(minute, trade);
+            return;
+        }
+        self.advance_to(minute);
+        self.slot.open.fold(trade);
+        self.scope.out.counters.trades += 1;
+    }
+
+    /// Opens the minute, flat at `price`, without closing any.
+    pub(crate) fn seat(&mut self, minute: UnixMillis, price: Price) {
+        match &mut self.cold.levels {
+            Some(levels) => levels.reseat(self.scope.plan, minute),
+            empty @ None => *empty = Some(Levels::new(self.scope.plan, minute)),
+        }
+        self.slot.open = Kline::flat(minute, price);
+    }
+
+    /// The open minute, if one is open.
+    pub(crate) fn position(&self) -> Option<UnixMillis> {
+        self.cold.levels.as_ref().map(|_| self.slot.open.open_time)
+    }
+
+    /// Closes the open minute and all before `minute`.
+    pub(crate) fn advance_to(&mut self, minute: UnixMillis) {
+        while self.slot.open.open_time < minute {
+            self.close_minute();
+        }
+    }
+
+    fn close_minute(&mut self) {
+        let minute = self.slot.open.open_time;
+        let whole = minute > self.cold.broken_until && self.cold.coverage != Coverage::Unknown;
+        let unproven = whole && self.cold.coverage == Coverage::Interrupted;
+        let status = match whole && !unproven {
+            true => KlineStatus::Closed,
+            false => KlineStatus::Provisional,
+        };
+        self.cold.has_unproven |= unproven;
+        let record = klagg_kline::KlineRecord { kline: self.slot.open, revision: 0, status };
+        let end = minute.plus(MINUTE_MS);
+        if let Some(levels) = &mut self.cold.levels {
+            levels.close(&mut self.scope, 0, &Child { record, unproven }, end);
+        }
+        self.slot.open = Kline::flat(end, self.slot.open.close);
+    }
+
+    /// Folds a trade into a minute that is closed already, if that is still kept and not final.
+    fn amend(&mut self, minute: UnixMillis, trade: &Trade) {
+        let Some(levels) = &mut self.cold.levels else { return };
+        let child = levels.ring(0).find(minute).filter(|child| {
+            let kline = &child.record.kline;
+            let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
+            child.record.status != KlineStatus::Confirmed && places
+        });
+        let Some(child) = child else {
+            self.scope.out.counters.late_dropped += 1;
+            return;
+        };
+        child.record.kline.fold(trade);
+        child.record.revision = child.record.revision.saturating_add(1);
+        let record = child.record;
+        self.scope.emit(0, &record);
+        let counters = &mut self.scope.out.counters;
+        counters.trades += 1;
+        counters.late_amended += 1;
+        counters.corrected += 1;
+        self.follow_minutes(vec![minute]);
+    }
+
+    /// Carries changed minutes, ascending, on to the flat minutes behind them and to the longer
+    /// klines that hold them.
+    pub(crate) fn follow_minutes(&mut self, mut changed: Vec<UnixMillis>) {
+        let Some(levels) = &mut self.cold.levels else { return };
+        for minute in changed.clone() {
+            let price = levels.reprice(&mut self.scope, minute, &mut changed);
+            if let Some(price) = price.filter(|_| self.slot.open.is_flat()) {
+                self.slot.open = Kline::flat(self.slot.open.open_time, price);
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        levels.follow(&mut self.scope, 0, &changed);
+    }
+
+    /// The ids show that no trade before `minute` was missed: what was closed unproven is closed.
+    fn prove_before(&mut self, minute: UnixMillis) {
+        let Some(levels) = &mut self.cold.levels else { return };
+        let mut proven = Vec::new();
+        self.cold.has_unproven = false;
+        for child in levels.ring(0).since(UnixMillis(i64::MIN)).filter(|child| child.unproven) {
+            if child.open_time() >= minute {
+                self.cold.has_unproven = true;
+                break;
+            }
+            child.unproven = false;
+            child.record.status = child.record.status.max(KlineStatus::Closed);
+            self.scope.emit(0, &child.record);
+            proven.push(child.open_time());
+        }
+        levels.follow(&mut self.scope, 0, &proven);
+    }
+
+    fn hold(&mut self, trade: &Trade, clock: Option<UnixMillis>) {
+        let held = &mut self.cold.held;
+        let at = held.partition_point(|other| other.id < trade.id);
+        if held.get(at).is_some_and(|other| other.id == trade.id) {
+            self.scope.out.counters.duplicates += 1;
+            return;
+        }
+        let now = clock.map_or(trade.time, |clock| clock.max(trade.time));
+        if held.is_empty() {
+            self.cold.held_until = now.plus(self.rules.hold_ms);
+        }
+        held.insert(at, *trade);
+        self.scope.out.counters.held += 1;
+        if held.len() >= self.rules.held_max || now >= self.cold.held_until {
+            self.release_first(now);
+        }
+    }
+
+    /// Applies held trades as long as the next one is there.
+    fn apply_held(&mut self) {
+        while let Some(trade) = self.cold.held.front().copied() {
+            if trade.id > self.slot.next_id {
+                return;
+            }
+            self.cold.held.pop_front();
+            if trade.id < self.slot.next_id {
+                self.scope.out.counters.duplicates += 1;
+            } else {
+                self.apply(&trade);
+            }
+        }
+        self.cold.held_until = UnixMillis(i64::MAX);
+    }
+
+    /// Gives the first hole up; a second one behind it gets its own time.
+    fn release_first(&mut self, now: UnixMillis) {
+        let Some(first) = self.cold.held.front().copied() else { return };
+        self.give_up_hole(&first);
+        self.cold.held_until = now.plus(self.rules.hold_ms);
+        self.apply_held();
+    }
+
+    /// Gives up holes whose time has come. Whether none is left.
+    pub(crate) fn release_until(&mut self, now: UnixMillis) -> bool {
+        while !self.cold.held.is_empty() && self.cold.held_until <= now {
+            self.release_first(now);
+        }
+        self.refresh_span();
+        self.cold.held.is_empty()
+    }
+
+    /// Gives up every hole: nothing will fill them any more.
+    pub(crate) fn release_all(&mut self) {
+        while let Some(first) = self.cold.held.front().copied() {
+            self.give_up_hole(&first);
+            self.apply_held();
+        }
+        self.refresh_span();
+    }
+
+    /// Takes `trade` as the next one although ids before it are missing: every minute from the
+    /// last trade to this one is provisional, whether closed since or not yet.
+    fn give_up_hole(&mut self, trade: &Trade) {
+        let next = self.slot.next_id;
+        debug_assert!(trade.id > next);
+        let counters = &mut self.scope.out.counters;
+        counters.gaps += 1;
+        counters.gap_trades += trade.id.0.abs_diff(next.0);
+        self.cold.hole = Some((next, TradeId(trade.id.0 - 1)));
+        self.cold.broken_until = self.cold.broken_until.max(Period::M1.open_time(trade.time));
+        if let Some(levels) = &mut self.cold.levels {
+            levels.ring(0).since(UnixMillis(i64::MIN)).for_each(|child| child.unproven = false);
+        }
+        self.cold.has_unproven = false;
+        self.slot.next_id = trade.id;
+        self.cold.coverage = Coverage::Proven;
+    }
+
+    /// The feed was cut off.
+    pub(crate) fn on_interrupted(&mut self) {
+        if self.cold.coverage == Coverage::Proven {
+            self.cold.coverage = Coverage::Interrupted;
+        }
+        self.refresh_span();
+    }
+
+    /// Exchange time on the feed has passed: `boundary` is the first minute not to be closed,
+    /// `now` the time itself. Whether anything changed.
+    pub(crate) fn on_time(&mut self, boundary: UnixMillis, now: UnixMillis) -> bool {
+        let minute = Period::M1.open_time(now);
+        match self.cold.life {
+            Life::Retired => return false,
+            Life::Seeding => {
+                // Until here the symbol's trades were not ours to see: begin with this minute.
+                let price = match self.position() {
+                    Some(_) => self.slot.open.close,
+                    None => match self.cold.previous_close {
+                        Some(price) => price,
+                        None => return false,
+                    },
+                };
+                if self.position().is_none_or(|position| position < minute) {
+                    self.seat(minute, price);
+                }
+                self.cold.life = Life::Live;
+            }
+            Life::Live => {
+                // What is held may belong into a minute that has passed: it goes first.
+                if !self.cold.held.is_empty() || self.slot.open.open_time >= boundary {
+                    return false;
+                }
+                if boundary.since(self.slot.open.open_time) > STEP_MS_MAX {
+                    self.scope.out.counters.time_refused += 1;
+                    return false;
+                }
+                self.advance_to(boundary);
+            }
+        }
+        self.refresh_span();
+        true
+    }
+
+    /// Says whether the next trade may be folded without coming here.
+    pub(crate) fn refresh_span(&mut self) {
+        let plain = self.cold.life == Life::Live
+            && self.cold.coverage == Coverage::Proven
+            && self.cold.held.is_empty()
+            && !self.cold.has_unproven
+            && !self.slot.open.is_flat();
+        self.slot.span = if plain { MINUTE_MS.unsigned_abs() } else { 0 };
+    }
+}

@@ -1,0 +1,145 @@
+//! Closed klines from outside: seeds before the first trade, repairs and confirmations after it.
+//!
+//! - Before anything is seen of a symbol, they say where its open minute stands and at which
+//!   price. They are not events: nobody is told of them but by the longer klines made of them.
+//! - Later, one that supersedes what is kept replaces it and is told; the longer klines that hold
+//!   it are made again. Minutes that the shard has not reached yet are taken and move it forward.
+//! - The open minute is never replaced: it holds trades that no closed kline can account for.
+
+use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, UnixMillis};
+
+use crate::levels::Child;
+use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
+use crate::symbol::{Coverage, Life, MINUTE_MS};
+
+impl Desk<'_> {
+    /// Takes over records of the period `index`. `clock` is the feed's time.
+    pub(crate) fn supply(
+        &mut self,
+        index: usize,
+        records: &[KlineRecord],
+        clock: Option<UnixMillis>,
+    ) {
+        let period = self.scope.plan.rungs[index].period;
+        let mut records: Vec<KlineRecord> = records.to_vec();
+        let count = records.len();
+        records.retain(|record| is_fit(record, period));
+        self.scope.out.counters.supply_refused += (count - records.len()) as u64;
+        if self.cold.life == Life::Retired {
+            self.scope.out.counters.unknown_symbol += 1;
+            return;
+        }
+        records.sort_by_key(|record| record.kline.open_time);
+        let Some(newest) = records.last().copied() else { return };
+        if self.cold.life == Life::Seeding {
+            self.seed(index, &newest, clock);
+        } else if index == 0 {
+            self.move_forward(&mut records);
+        }
+        let changed: Vec<_> =
+            records.iter().filter_map(|record| self.take(index, record)).collect();
+        if !changed.is_empty() {
+            self.know_close(index, &newest);
+            match (index, &mut self.cold.levels) {
+                (0, _) => self.follow_minutes(changed),
+                (_, Some(levels)) => levels.follow(&mut self.scope, index, &changed),
+                (_, None) => {}
+            }
+        }
+        self.refresh_span();
+    }
+
+    /// Opens the minute behind the newest kline known, or that of the feed's time if it is later.
+    fn seed(&mut self, index: usize, newest: &KlineRecord, clock: Option<UnixMillis>) {
+        let end = self.scope.plan.rungs[index].end(newest.kline.open_time);
+        let mut minute = self.position().unwrap_or(end).max(end);
+        if let Some(clock) = clock {
+            minute = minute.max(Period::M1.open_time(clock));
+            self.cold.life = Life::Live;
+        }
+        let price = match self.position() {
+            Some(_) if end < self.cold.close_known_at => self.slot.open.close,
+            _ => newest.kline.close,
+        };
+        if self.position().is_none_or(|position| position < minute) {
+            self.seat(minute, price);
+        }
+    }
+
+    /// While no trade was seen, the open minute is flat at the latest close known.
+    fn know_close(&mut self, index: usize, newest: &KlineRecord) {
+        let end = self.scope.plan.rungs[index].end(newest.kline.open_time);
+        let unseen = self.cold.coverage != Coverage::Proven && self.slot.open.is_flat();
+        if unseen && end >= self.cold.close_known_at && end <= self.slot.open.open_time {
+            self.slot.open = Kline::flat(self.slot.open.open_time, newest.kline.close);
+            self.cold.close_known_at = end;
+        }
+    }
+
+    /// Takes minutes that the shard has not closed yet out of `records`, and moves on behind
+    /// them. What passed unseen is unproven until the next trade's id.
+    fn move_forward(&mut self, records: &mut Vec<KlineRecord>) {
+        records.retain(|record| {
+            let minute = record.kline.open_time;
+            let position = self.slot.open.open_time;
+            let refused = minute.since(position) > STEP_MS_MAX
+                || (minute == position && !self.slot.open.is_flat());
+            if minute < position || refused {
+                return true;
+            }
+            if self.cold.coverage == Coverage::Proven {
+                self.cold.coverage = Coverage::Interrupted;
+            }
+            self.advance_to(minute);
+            let end = minute.plus(MINUTE_MS);
+            if let Some(levels) = &mut self.cold.levels {
+                levels.close(&mut self.scope, 0, &Child::settled(*record), end);
+            }
+            self.slot.open = Kline::flat(end, record.kline.close);
+            self.scope.out.counters.supplied += 1;
+            false
+        });
+    }
+
+    /// Puts one record into its ring. Its open time, if anything changed.
+    fn take(&mut self, index: usize, record: &KlineRecord) -> Option<UnixMillis> {
+        let open_time = record.kline.open_time;
+        let counters = &mut self.scope.out.counters;
+        let levels = self.cold.levels.as_mut()?;
+        if self.scope.plan.rungs[index].end(open_time) > self.slot.open.open_time {
+            counters.supply_refused += 1;
+            return None;
+        }
+        if !levels.keeps(index, open_time) {
+            counters.supply_ignored += 1;
+            return None;
+        }
+        let Some(held) = levels.ring(index).find(open_time) else {
+            levels.ring(index).insert(Child::settled(*record));
+            counters.supplied += 1;
+            return Some(open_time);
+        };
+        let Some(mut better) = record.superseding(&held.record) else {
+            counters.supply_ignored += 1;
+            return None;
+        };
+        if !better.kline.same_values(&held.record.kline) {
+            counters.corrected += 1;
+        } else if held.record.kline.has_ids() {
+            better.kline = held.record.kline;
+        }
+        *held = Child::settled(better);
+        counters.supplied += 1;
+        self.scope.emit(index, &better);
+        Some(open_time)
+    }
+}
+
+/// Whether a record can be one of closed klines of `period`.
+fn is_fit(record: &KlineRecord, period: Period) -> bool {
+    let open_time = record.kline.open_time;
+    record.status != KlineStatus::Open
+        && is_plausible(open_time)
+        && period.open_time(open_time) == open_time
+        && record.kline.validate().is_ok()
+}

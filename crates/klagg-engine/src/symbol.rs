@@ -1,0 +1,109 @@
+//! One symbol: what every trade touches, and what only the slow path touches.
+
+use std::collections::VecDeque;
+
+use klagg_kline::{Kline, Price, SymbolId, Trade, TradeId, UnixMillis};
+
+use crate::levels::Levels;
+use crate::{FeedId, NewSymbolSpec};
+
+pub(crate) const MINUTE_MS: i64 = 60_000;
+
+/// What every trade touches. A trade that passes the two comparisons with `span` and `next_id`
+/// is folded at once; everything else is decided in [`crate::sequencer`].
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Slot {
+    /// The open minute; a placeholder while its [`Cold`] has no levels.
+    pub(crate) open: Kline,
+    /// The id that the next trade must have.
+    pub(crate) next_id: TradeId,
+    /// Milliseconds after `open.open_time` in which the next trade may simply be folded: a minute,
+    /// or 0 where anything about the symbol is not plain.
+    pub(crate) span: u64,
+    /// Number of the delta that carries, or first carried, the latest change.
+    pub(crate) epoch: u64,
+}
+
+const _: () = assert!(size_of::<Slot>() == 192, "three cache lines, the kline in the first two");
+
+impl Slot {
+    pub(crate) const fn vacant() -> Self {
+        Self {
+            open: Kline::flat(UnixMillis(0), Price::ZERO),
+            next_id: TradeId(0),
+            span: 0,
+            epoch: 0,
+        }
+    }
+}
+
+/// Whether a symbol's minutes may be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Nothing was seen of it on its feed: minutes that pass are not ours to tell of.
+    Seeding,
+    /// Its minutes close one after the other.
+    Live,
+    /// It is folded no more.
+    Retired,
+}
+
+/// What the ids prove about the trades up to now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// No id is known.
+    Unknown,
+    /// No trade can be missing since the last one folded, as far as the feed has come.
+    Proven,
+    /// The feed was cut off, or never heard: the next trade will show whether one is missing.
+    Interrupted,
+}
+
+/// What only the slow path touches.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    pub(crate) symbol: SymbolId,
+    pub(crate) feed: FeedId,
+    pub(crate) life: Life,
+    pub(crate) coverage: Coverage,
+    /// `None`: no minute is open yet.
+    pub(crate) levels: Option<Levels>,
+    /// The last traded price, while no minute is open.
+    pub(crate) previous_close: Option<Price>,
+    /// Until when the price is known that a flat open minute stands at, while no id is known.
+    pub(crate) close_known_at: UnixMillis,
+    /// Minutes up to this one are spanned by a hole in the ids: provisional.
+    pub(crate) broken_until: UnixMillis,
+    /// Whether minutes were closed that the next trade may still prove.
+    pub(crate) has_unproven: bool,
+    /// Trades behind a hole that may still be filled, ascending by id.
+    pub(crate) held: VecDeque<Trade>,
+    /// Exchange time at which the hole is given up.
+    pub(crate) held_until: UnixMillis,
+    /// The last hole that was given up: first and last id.
+    pub(crate) hole: Option<(TradeId, TradeId)>,
+}
+
+impl Cold {
+    pub(crate) fn new(spec: &NewSymbolSpec) -> Self {
+        let coverage = match spec.next_id {
+            Some(_) => Coverage::Interrupted,
+            None => Coverage::Unknown,
+        };
+        Self {
+            symbol: spec.id,
+            feed: spec.feed,
+            life: Life::Seeding,
+            coverage,
+            levels: None,
+            previous_close: spec.previous_close,
+            close_known_at: UnixMillis(i64::MIN),
+            broken_until: UnixMillis(i64::MIN),
+            has_unproven: false,
+            held: VecDeque::new(),
+            held_until: UnixMillis(i64::MAX),
+            hole: None,
+        }
+    }
+}
