@@ -1,0 +1,140 @@
+//! What to ask for: from what is held and what is wanted, the cheapest requests. Pure.
+//!
+//! Laws, proved in `plan/tests.rs`:
+//! - What can be folded from shorter klines that are held is never asked for.
+//! - After all pages of a plan have been fetched and folded, the next plan is empty.
+//! - A plan that was cut off anywhere goes on where it stopped: nothing is asked for twice.
+//! - No page holds a kline that is not closed yet, or that opened before the symbol was listed.
+
+use klagg_kline::{Period, PeriodSet, UnixMillis};
+
+use crate::pages::{Page, SMALL_KLINES, klines_before, pages};
+use crate::spans::{Span, Spans};
+
+/// What is held of one symbol, by index of the period: only what is confirmed counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    periods: PeriodSet,
+    spans: Vec<Spans>,
+}
+
+impl Held {
+    /// Nothing is held.
+    pub fn nothing(periods: PeriodSet) -> Self {
+        let spans = vec![Spans::new(); periods.len()];
+        Self { periods, spans }
+    }
+
+    /// What is held of the period at `index`.
+    pub fn of(&self, index: usize) -> &Spans {
+        &self.spans[index]
+    }
+
+    /// Adds `[from, until)` of the period at `index`, and what can be folded from it upward.
+    ///
+    /// Both ends must lie on the period's grid.
+    pub fn add(&mut self, index: usize, from: UnixMillis, until: UnixMillis) {
+        let period = self.periods.get(index);
+        debug_assert!(period.open_time(from) == from && period.open_time(until) == until);
+        self.spans[index].add(from, until);
+        for longer in index + 1..self.periods.len() {
+            let Some(source) = self.periods.source(longer) else { continue };
+            let period = self.periods.get(longer);
+            let foldable: Vec<Span> = self.spans[source]
+                .as_slice()
+                .iter()
+                .filter(|span| span.from < until && from < span.until)
+                .map(|span| whole(period, *span))
+                .collect();
+            for span in foldable {
+                self.spans[longer].add(span.from, span.until);
+            }
+        }
+    }
+}
+
+/// The whole klines of `period` within `span`.
+fn whole(period: Period, span: Span) -> Span {
+    let open = period.open_time(span.from);
+    let from = if open == span.from { open } else { period.next_open_time(open) };
+    Span { from, until: period.open_time(span.until) }
+}
+
+/// How far back to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the open longer klines are made of: enough to be right from now on, for a few
+    /// weights a symbol.
+    Recent,
+    /// All that the history keeps, and all that the store was left without.
+    Full,
+}
+
+/// What is wanted of one symbol.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The periods.
+    pub periods: &'a PeriodSet,
+    /// How many closed klines of each period are kept; [`usize::MAX`] for all.
+    pub capacity: &'a [usize],
+    /// Open time of the symbol's first daily kline: nothing is older.
+    pub first_open_time: UnixMillis,
+    /// By index of the period: up to where the store was complete, if it was. Holes from there
+    /// on are filled.
+    pub stored_until: &'a [Option<UnixMillis>],
+    /// How many klines of a period are fetched at most to fill such a hole.
+    pub gap_klines_max: u64,
+    /// The exchange's time, less the margin after which a closed kline is final.
+    pub settled: UnixMillis,
+    /// How far back to go.
+    pub depth: Depth,
+}
+
+impl Wanted<'_> {
+    /// The stretch wanted of the period at `index`, on its grid; empty if nothing is.
+    pub fn span(&self, index: usize) -> Span {
+        let period = self.periods.get(index);
+        let until = period.open_time(self.settled);
+        let listed = period.open_time(self.first_open_time);
+        let from = match self.depth {
+            Depth::Recent => self.recent_from(index),
+            Depth::Full => {
+                let kept = klines_before(period, until, self.capacity[index] as u64);
+                let stored = self.stored_until[index].map_or(until, |at| period.open_time(at));
+                let bound = klines_before(period, until, self.gap_klines_max);
+                kept.min(stored.max(bound)).min(self.recent_from(index))
+            }
+        };
+        Span { from: from.max(listed).min(until), until }
+    }
+
+    /// The oldest kline of which an open or just closed longer kline is made; for minutes, as
+    /// many as one weight buys.
+    pub fn recent_from(&self, index: usize) -> UnixMillis {
+        let period = self.periods.get(index);
+        let until = period.open_time(self.settled);
+        let parents = (index + 1..self.periods.len())
+            .filter(|&longer| self.periods.source(longer) == Some(index))
+            .map(|longer| {
+                let parent = self.periods.get(longer);
+                parent.open_time(parent.open_time(self.settled).plus(-1))
+            })
+            .min();
+        let from = parents.unwrap_or_else(|| klines_before(period, until, 1));
+        if index == 0 { from.min(klines_before(period, until, SMALL_KLINES)) } else { from }
+    }
+}
+
+/// The pages of the period at `index` that are missing, newest first.
+///
+/// Shorter periods are to be planned, fetched and added to `held` first: what they bring is
+/// folded and not asked for.
+pub fn plan(held: &Held, wanted: &Wanted<'_>, index: usize) -> Vec<Page> {
+    let period = wanted.periods.get(index);
+    let span = wanted.span(index);
+    let missing = held.of(index).missing(span.from, span.until);
+    missing.into_iter().rev().flat_map(|span| pages(period, span)).collect()
+}
+
+#[cfg(test)]
+mod tests;

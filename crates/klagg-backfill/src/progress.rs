@@ -1,0 +1,86 @@
+//! How far it is: for progress bars, readiness and metrics.
+
+use std::time::Duration;
+
+use klagg_binance::WeightStatus;
+use klagg_kline::UnixMillis;
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The store's klines are read.
+    Loading,
+    /// What the open klines are made of is fetched.
+    Recent,
+    /// The minute in which the feed began is waited for, and fetched.
+    Seam,
+    /// Live and history meet; older history is still arriving.
+    History,
+    /// All history is there; closed klines are confirmed as they come.
+    Confirming,
+}
+
+impl Phase {
+    /// The lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Recent => "recent",
+            Self::Seam => "seam",
+            Self::History => "history",
+            Self::Confirming => "confirming",
+        }
+    }
+}
+
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackfillCounts {
+    /// Klines read from the store.
+    pub klines_loaded: u64,
+    /// Rows of the store that were damaged and left out.
+    pub rows_damaged: u64,
+    /// Pages fetched and taken over.
+    pub pages: u64,
+    /// Pages that came but were refused, and are asked for again.
+    pub pages_refused: u64,
+    /// Pages that did not come, and are asked for again.
+    pub pages_failed: u64,
+    /// Klines fetched.
+    pub klines_fetched: u64,
+    /// Longer klines folded from confirmed shorter ones.
+    pub klines_folded: u64,
+    /// Klines that were closed here and found equal to the exchange's.
+    pub confirmed_equal: u64,
+    /// Klines that were closed here, complete by their ids, and differed: aggregates straddle.
+    pub corrected_closed: u64,
+    /// Klines that were provisional here and differed: trades had been missed.
+    pub corrected_provisional: u64,
+    /// Klines that were confirmed, and for which the exchange now answers differently.
+    pub corrected_confirmed: u64,
+}
+
+/// A look at the backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackfillProgress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Whether live and history have met for every symbol: from here on no minute is missing.
+    pub ready: bool,
+    /// Whether all history that is kept has arrived.
+    pub history_complete: bool,
+    /// Symbols with which the phase is through.
+    pub symbols_done: usize,
+    /// All symbols.
+    pub symbols_total: usize,
+    /// Symbols whose newest closed minutes wait for confirmation.
+    pub unconfirmed_symbols: usize,
+    /// Up to where the minutes of every symbol are confirmed.
+    pub confirmed_until: Option<UnixMillis>,
+    /// What was counted.
+    pub counts: BackfillCounts,
+    /// The weight budget, shared with everybody who asks the exchange.
+    pub weight: WeightStatus,
+    /// How long the phase will still take at the present pace, if it can be told.
+    pub remaining: Option<Duration>,
+}
