@@ -1,1 +1,39 @@
 //! Klines and the symbol table on disk, in SQLite.
+//!
+//! Always true here:
+//! - One process writes: the data folder is held by a lock. One connection writes; readers have
+//!   their own, which cannot.
+//! - A row is replaced only by one that supersedes it: writing is idempotent, in any order.
+//! - Every value is exact, and every row carries a checksum that is checked when it is read.
+//! - [`Coverage`] speaks of what the same transaction wrote, so a crash cannot make it a lie.
+//! - Closed klines and open ones live in tables of their own, for speed.
+//!
+//! Deliberately absent: the exchange, the engine, the notion of "now" (but for the writer's
+//! timers). What to fetch is decided elsewhere, from what [`Coverage`] says.
+//!
+//! Files in the data folder: `klagg.db` with its `-wal` and `-shm`, and `klagg.lock`. For people
+//! with `sqlite3` or pandas there are the views `klines` and `klines_exact`.
+
+mod connection;
+mod coverage;
+mod error;
+mod folder;
+mod model;
+mod reader;
+mod row;
+mod schema;
+mod store;
+mod symbols;
+mod views;
+mod writer;
+
+pub use error::StoreError;
+pub use model::{
+    Coverage, Durability, OpenCheck, ReadEnd, ReadPage, ReadQuery, StoreConfig, StoredKline,
+    StoredSymbol, WriteOutcome,
+};
+pub use reader::{ScanOutcome, StoreReader, StoreReaderFactory};
+pub use store::Store;
+pub use writer::{
+    Pull, StoreWriter, SubmitError, SymbolChange, WriterConfig, WriterHandle, WriterStatus,
+};

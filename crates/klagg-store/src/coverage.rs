@@ -1,0 +1,210 @@
+//! What is known of one symbol's history of one period without looking through it.
+//!
+//! Kept in memory by the store, and in the table `coverage` in the same transaction as the rows
+//! it speaks of, so it is true at every instant that a crash can choose.
+
+use klagg_kline::{Period, SymbolId, UnixMillis};
+use rusqlite::{Connection, Row, params};
+
+use crate::schema::{SELECT_STATUS, chunk_of, period_number, period_of};
+use crate::{Coverage, StoredKline};
+
+/// The knowledge about one symbol and period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// The tracked run of confirmed klines; there is one as soon as anything was confirmed.
+    pub(crate) run: Option<Coverage>,
+    /// Open times of the first and last confirmed kline, the run's own and those beyond holes.
+    pub(crate) confirmed: Option<(UnixMillis, UnixMillis)>,
+    /// Open times of the first and last stored kline of any status.
+    pub(crate) stored: Option<(UnixMillis, UnixMillis)>,
+    /// Open time of the stored open kline. Not part of the table `coverage`.
+    pub(crate) open: Option<UnixMillis>,
+}
+
+/// Stretches `bounds` to hold `times`.
+fn stretch(
+    bounds: Option<(UnixMillis, UnixMillis)>,
+    times: &[UnixMillis],
+) -> Option<(UnixMillis, UnixMillis)> {
+    let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return bounds };
+    Some(bounds.map_or((first, last), |(least, most)| (least.min(first), most.max(last))))
+}
+
+impl Slot {
+    /// The slot after klines were written: `stored` are their open times, `confirmed` those of
+    /// the confirmed among them, both ascending. Rows beyond them are looked up only where the
+    /// run reaches something that was stored before.
+    pub(crate) fn after(
+        mut self,
+        key: (SymbolId, Period),
+        stored: &[UnixMillis],
+        confirmed: &[UnixMillis],
+        connection: &Connection,
+    ) -> rusqlite::Result<Self> {
+        self.stored = stretch(self.stored, stored);
+        self.confirmed = stretch(self.confirmed, confirmed);
+        let (Some(&first), Some((least, most))) = (confirmed.first(), self.confirmed) else {
+            return Ok(self);
+        };
+        let period = key.1;
+        let before = self.run.unwrap_or(Coverage { from: first, until: first });
+        let mut run = before;
+        for &time in &confirmed[confirmed.partition_point(|&time| time < run.until)..] {
+            if time != run.until {
+                break;
+            }
+            run.until = period.next_open_time(time);
+        }
+        for &time in confirmed[..confirmed.partition_point(|&time| time < run.from)].iter().rev() {
+            if period.next_open_time(time) != run.from {
+                break;
+            }
+            run.from = time;
+        }
+        if run.until != before.until && run.until <= most {
+            run.until = run_forward(key, run.until, most, connection)?;
+        }
+        if run.from != before.from && least < run.from {
+            run.from = run_backward(key, run.from, least, connection)?;
+        }
+        self.run = Some(run);
+        Ok(self)
+    }
+
+    /// Writes the slot to the table.
+    pub(crate) fn save(
+        &self,
+        key: (SymbolId, Period),
+        connection: &Connection,
+    ) -> rusqlite::Result<()> {
+        let Some((first, last)) = self.stored else { return Ok(()) };
+        let mut statement = connection.prepare_cached(
+            "INSERT OR REPLACE INTO coverage (symbol, period, complete_from, complete_until, \
+             confirmed_first, confirmed_last, first, last, checksum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        statement.execute(params![
+            key.0.0,
+            period_number(key.1),
+            self.run.map(|run| run.from.0),
+            self.run.map(|run| run.until.0),
+            self.confirmed.map(|(first, _)| first.0),
+            self.confirmed.map(|(_, last)| last.0),
+            first.0,
+            last.0,
+            self.checksum(key),
+        ])?;
+        Ok(())
+    }
+
+    /// A slot from a row with all columns of the table. `None` if it is damaged.
+    pub(crate) fn read(row: &Row<'_>) -> Option<((SymbolId, Period), Self)> {
+        let number = |at: usize| row.get::<_, i64>(at).ok();
+        let pair = |at: usize| -> Option<Option<(UnixMillis, UnixMillis)>> {
+            let (first, second): (Option<i64>, Option<i64>) =
+                (row.get(at).ok()?, row.get(at + 1).ok()?);
+            match (first, second) {
+                (Some(first), Some(second)) => Some(Some((UnixMillis(first), UnixMillis(second)))),
+                (None, None) => Some(None),
+                _ => None,
+            }
+        };
+        let key = (SymbolId(u32::try_from(number(0)?).ok()?), period_of(number(1)?)?);
+        let slot = Self {
+            run: pair(2)?.map(|(from, until)| Coverage { from, until }),
+            confirmed: pair(4)?,
+            stored: pair(6)?,
+            open: None,
+        };
+        (number(8)? == i64::from(slot.checksum(key))).then_some((key, slot))
+    }
+
+    fn checksum(&self, key: (SymbolId, Period)) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&key.0.0.to_le_bytes());
+        hasher.update(&period_number(key.1).to_le_bytes());
+        let run = self.run.map(|run| (run.from, run.until));
+        for pair in [run, self.confirmed, self.stored] {
+            hasher.update(&[u8::from(pair.is_some())]);
+            if let Some((first, second)) = pair {
+                hasher.update(&first.0.to_le_bytes());
+                hasher.update(&second.0.to_le_bytes());
+            }
+        }
+        hasher.finalize()
+    }
+}
+
+/// The confirmed open times of one symbol in one chunk, ascending.
+fn confirmed_in(
+    key: (SymbolId, Period),
+    chunk: i64,
+    connection: &Connection,
+) -> rusqlite::Result<Vec<UnixMillis>> {
+    let confirmed = i64::from(klagg_kline::KlineStatus::Confirmed as u8);
+    let mut statement = connection.prepare_cached(SELECT_STATUS)?;
+    let mut rows = statement.query(params![chunk, key.0.0])?;
+    let mut times = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? == confirmed {
+            times.push(UnixMillis(row.get(0)?));
+        }
+    }
+    Ok(times)
+}
+
+/// Where the run of stored confirmed klines ends that is known to reach to `until`.
+fn run_forward(
+    key: (SymbolId, Period),
+    mut until: UnixMillis,
+    most: UnixMillis,
+    connection: &Connection,
+) -> rusqlite::Result<UnixMillis> {
+    for chunk in chunk_of(key.1, until)..=chunk_of(key.1, most) {
+        for time in confirmed_in(key, chunk, connection)? {
+            if time > until {
+                return Ok(until);
+            }
+            if time == until {
+                until = key.1.next_open_time(time);
+            }
+        }
+        if chunk_of(key.1, until) == chunk {
+            break;
+        }
+    }
+    Ok(until)
+}
+
+/// Where the run of stored confirmed klines begins that is known to begin at `from` or before.
+fn run_backward(
+    key: (SymbolId, Period),
+    mut from: UnixMillis,
+    least: UnixMillis,
+    connection: &Connection,
+) -> rusqlite::Result<UnixMillis> {
+    for chunk in (chunk_of(key.1, least)..=chunk_of(key.1, from)).rev() {
+        for &time in confirmed_in(key, chunk, connection)?.iter().rev() {
+            if time >= from {
+                continue;
+            }
+            if key.1.next_open_time(time) != from {
+                return Ok(from);
+            }
+            from = time;
+        }
+        // The kline before may lie in the chunk before, unless this one still had room for it.
+        if chunk_of(key.1, key.1.open_time(from.plus(-1))) == chunk {
+            break;
+        }
+    }
+    Ok(from)
+}
+
+/// Written klines sorted so that those of one slot stand together, oldest first.
+pub(crate) fn by_slot(closed: &[StoredKline]) -> Vec<&StoredKline> {
+    let mut sorted: Vec<&StoredKline> = closed.iter().collect();
+    sorted.sort_by_key(|stored| (stored.symbol, stored.period, stored.record.kline.open_time));
+    sorted
+}

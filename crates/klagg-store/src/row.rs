@@ -1,0 +1,167 @@
+//! A kline as a row: bound, read back, and proven by its checksum.
+//!
+//! The checksum is a CRC-32 over the key and every value, so it tells a flipped bit as well as a
+//! row that stands where it does not belong. SQLite's own checks look at the structure of pages;
+//! most flipped bits in values pass them.
+
+use klagg_kline::{
+    Kline, KlineRecord, KlineStatus, Period, Price, QuoteVolume, SymbolId, TradeId, UnixMillis,
+    Volume,
+};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Row, Statement, ToSql, params};
+
+use crate::StoredKline;
+use crate::schema::period_number;
+
+/// Where a 128-bit value is cut in two: 18 digits fit an `i64` whatever they are.
+const LOWER: i128 = 1_000_000_000_000_000_000;
+
+/// Bytes under the checksum: symbol, period, times and ids, prices, volumes, status, revision.
+const CHECKED_BYTES: usize = 4 + 1 + 8 + 4 * 8 + 4 * 16 + 8 + 2 * 8 + 1 + 4;
+
+/// The upper part of a 128-bit value: an integer, or decimal text where that does not fit.
+struct Upper(i128);
+
+impl ToSql for Upper {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Owned(match i64::try_from(self.0) {
+            Ok(fits) => Value::Integer(fits),
+            Err(_) => Value::Text(self.0.to_string()),
+        }))
+    }
+}
+
+fn lower(value: i128) -> i64 {
+    i64::try_from(value % LOWER).expect("the rest of a division by 10^18 fits")
+}
+
+/// The 128-bit value in columns `at` and `at + 1`.
+fn wide(row: &Row<'_>, at: usize) -> Option<i128> {
+    let upper = match row.get_ref(at).ok()? {
+        ValueRef::Integer(integer) => i128::from(integer),
+        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
+        _ => return None,
+    };
+    upper.checked_mul(LOWER)?.checked_add(i128::from(integer(row, at + 1)?))
+}
+
+fn integer(row: &Row<'_>, at: usize) -> Option<i64> {
+    match row.get_ref(at).ok()? {
+        ValueRef::Integer(integer) => Some(integer),
+        _ => None,
+    }
+}
+
+/// Binds `kline` to a statement whose first parameter is `place`: the chunk for the history, the
+/// period for the table of open klines. Returns how many rows changed.
+pub(crate) fn execute(
+    statement: &mut Statement<'_>,
+    place: i64,
+    stored: &StoredKline,
+) -> rusqlite::Result<usize> {
+    let KlineRecord { kline, revision, status } = &stored.record;
+    let volumes = volumes(kline);
+    statement.execute(params![
+        place,
+        stored.symbol.0,
+        kline.open_time.0,
+        kline.open.scaled(),
+        kline.high.scaled(),
+        kline.low.scaled(),
+        kline.close.scaled(),
+        Upper(volumes[0] / LOWER),
+        lower(volumes[0]),
+        Upper(volumes[1] / LOWER),
+        lower(volumes[1]),
+        Upper(volumes[2] / LOWER),
+        lower(volumes[2]),
+        Upper(volumes[3] / LOWER),
+        lower(volumes[3]),
+        kline.trade_count.cast_signed(),
+        kline.first_id.0,
+        kline.last_id.0,
+        *status as u8,
+        revision,
+        checksum(stored),
+    ])
+}
+
+/// The record in a row whose first columns are the values. `None` if the row is damaged: a value
+/// has the wrong type or range, or the checksum does not match.
+pub(crate) fn read(row: &Row<'_>, symbol: SymbolId, period: Period) -> Option<KlineRecord> {
+    let kline = Kline {
+        open_time: UnixMillis(integer(row, 0)?),
+        open: Price::from_scaled(integer(row, 1)?),
+        high: Price::from_scaled(integer(row, 2)?),
+        low: Price::from_scaled(integer(row, 3)?),
+        close: Price::from_scaled(integer(row, 4)?),
+        volume: Volume::from_scaled(wide(row, 5)?),
+        quote_volume: QuoteVolume::from_scaled(wide(row, 7)?),
+        taker_buy_volume: Volume::from_scaled(wide(row, 9)?),
+        taker_buy_quote_volume: QuoteVolume::from_scaled(wide(row, 11)?),
+        trade_count: integer(row, 13)?.cast_unsigned(),
+        first_id: TradeId(integer(row, 14)?),
+        last_id: TradeId(integer(row, 15)?),
+    };
+    let status = KlineStatus::from_u8(u8::try_from(integer(row, 16)?).ok()?)?;
+    let revision = u32::try_from(integer(row, 17)?).ok()?;
+    let record = KlineRecord { kline, revision, status };
+    let expected = checksum(&StoredKline { symbol, period, record });
+    (integer(row, 18)? == i64::from(expected)).then_some(record)
+}
+
+/// The open time of a row, as it stands there, for naming a damaged one.
+pub(crate) fn open_time(row: &Row<'_>) -> UnixMillis {
+    UnixMillis(integer(row, 0).unwrap_or_default())
+}
+
+fn volumes(kline: &Kline) -> [i128; 4] {
+    [
+        kline.volume.scaled(),
+        kline.quote_volume.scaled(),
+        kline.taker_buy_volume.scaled(),
+        kline.taker_buy_quote_volume.scaled(),
+    ]
+}
+
+fn checksum(stored: &StoredKline) -> u32 {
+    let KlineRecord { kline, revision, status } = &stored.record;
+    let mut bytes = Bytes { buffer: [0; CHECKED_BYTES], used: 0 };
+    bytes.put(&stored.symbol.0.to_le_bytes());
+    bytes.put(&[
+        u8::try_from(period_number(stored.period)).expect("fifteen periods"),
+        *status as u8,
+    ]);
+    for value in [
+        kline.open_time.0,
+        kline.open.scaled(),
+        kline.high.scaled(),
+        kline.low.scaled(),
+        kline.close.scaled(),
+        kline.first_id.0,
+        kline.last_id.0,
+    ] {
+        bytes.put(&value.to_le_bytes());
+    }
+    for volume in volumes(kline) {
+        bytes.put(&volume.to_le_bytes());
+    }
+    bytes.put(&kline.trade_count.to_le_bytes());
+    bytes.put(&revision.to_le_bytes());
+    debug_assert_eq!(bytes.used, CHECKED_BYTES);
+    crc32fast::hash(&bytes.buffer)
+}
+
+/// A buffer filled from the front.
+struct Bytes {
+    buffer: [u8; CHECKED_BYTES],
+    used: usize,
+}
+
+impl Bytes {
+    fn put(&mut self, bytes: &[u8]) {
+        self.buffer[self.used..self.used + bytes.len()].copy_from_slice(bytes);
+        self.used += bytes.len();
+    }
+}

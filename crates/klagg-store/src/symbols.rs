@@ -1,0 +1,121 @@
+//! The symbol table on disk: rows with a checksum, numbers without holes.
+
+use std::path::Path;
+
+use klagg_kline::{Precision, SymbolId, UnixMillis};
+use rusqlite::{Connection, Row, params};
+
+use crate::connection::failed;
+use crate::{StoreError, StoredSymbol};
+
+/// The number drawn when the database was made.
+pub(crate) fn epoch(connection: &Connection, path: &Path) -> Result<u64, StoreError> {
+    connection
+        .query_row("SELECT value FROM store WHERE key = 'epoch'", [], |row| row.get(0))
+        .map(i64::cast_unsigned)
+        .map_err(|error| failed(path, error))
+}
+
+/// All symbols in the order of their numbers.
+pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Vec<StoredSymbol>, StoreError> {
+    let fail = |error| failed(path, error);
+    let mut statement = connection
+        .prepare(
+            "SELECT number, name, first_open_time, price_precision, quantity_precision, \
+             delisted, checksum FROM symbol ORDER BY number",
+        )
+        .map_err(fail)?;
+    let mut rows = statement.query([]).map_err(fail)?;
+    let mut symbols = Vec::new();
+    while let Some(row) = rows.next().map_err(fail)? {
+        let symbol = read(row).filter(|symbol| symbol.id.index() == symbols.len());
+        symbols.push(symbol.ok_or_else(|| StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: format!("row {} of the table symbol is damaged", symbols.len()),
+        })?);
+    }
+    Ok(symbols)
+}
+
+/// `None` if the row does not match its checksum.
+fn read(row: &Row<'_>) -> Option<StoredSymbol> {
+    let symbol = StoredSymbol {
+        id: SymbolId(row.get(0).ok()?),
+        name: row.get(1).ok()?,
+        first_open_time: UnixMillis(row.get(2).ok()?),
+        precision: Precision::new(row.get(3).ok()?, row.get(4).ok()?).ok()?,
+        delisted: row.get(5).ok()?,
+    };
+    (row.get::<_, u32>(6).ok()? == checksum(&symbol)).then_some(symbol)
+}
+
+fn write(connection: &Connection, symbol: &StoredSymbol) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO symbol (number, name, first_open_time, price_precision, \
+         quantity_precision, delisted, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(params![
+        symbol.id.0,
+        symbol.name,
+        symbol.first_open_time.0,
+        symbol.precision.price(),
+        symbol.precision.quantity(),
+        symbol.delisted,
+        checksum(symbol),
+    ])?;
+    Ok(())
+}
+
+/// Writes what continues the numbering; returns how many symbols there are then.
+pub(crate) fn append(
+    connection: &Connection,
+    path: &Path,
+    new: &[StoredSymbol],
+) -> Result<usize, StoreError> {
+    let mut held = load(connection, path)?;
+    for symbol in new {
+        let is_stored = held.get(symbol.id.index()).is_some_and(|held| {
+            held.name == symbol.name && held.first_open_time == symbol.first_open_time
+        });
+        if is_stored {
+            continue;
+        }
+        if symbol.id.index() != held.len() {
+            let name = symbol.name.clone();
+            return Err(StoreError::NumberingBroken {
+                symbol: symbol.id,
+                name,
+                stored: held.len(),
+            });
+        }
+        write(connection, symbol).map_err(|error| failed(path, error))?;
+        held.push(symbol.clone());
+    }
+    Ok(held.len())
+}
+
+/// Changes one symbol.
+pub(crate) fn change(
+    connection: &Connection,
+    path: &Path,
+    id: SymbolId,
+    change: impl FnOnce(&mut StoredSymbol),
+) -> Result<(), StoreError> {
+    let mut held = load(connection, path)?;
+    let symbol = held.get_mut(id.index()).ok_or(StoreError::UnknownSymbol { symbol: id })?;
+    change(symbol);
+    write(connection, symbol).map_err(|error| failed(path, error))
+}
+
+fn checksum(symbol: &StoredSymbol) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&symbol.id.0.to_le_bytes());
+    hasher.update(symbol.name.as_bytes());
+    hasher.update(&symbol.first_open_time.0.to_le_bytes());
+    hasher.update(&[
+        symbol.precision.price(),
+        symbol.precision.quantity(),
+        u8::from(symbol.delisted),
+    ]);
+    hasher.finalize()
+}
