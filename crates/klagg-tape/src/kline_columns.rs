@@ -1,7 +1,10 @@
 //! CSV rows of klines: which column is what, and a row's values.
 
-use klagg_kline::{Kline, Period, Price, QuoteVolume, TradeId, UnixMillis, Volume};
+use std::cell::Cell;
 
+use klagg_kline::{DecimalError, Kline, Period, Price, QuoteVolume, TradeId, UnixMillis, Volume};
+
+use crate::doubles;
 use crate::fields::{self, Fields, header_key, shown};
 use crate::trade_columns::symbol;
 
@@ -29,6 +32,7 @@ pub(crate) struct KlineRow<'a> {
     pub(crate) period: Option<Period>,
     pub(crate) kline: Kline,
     pub(crate) is_closed: bool,
+    pub(crate) from_doubles: bool,
 }
 
 impl KlineColumns {
@@ -93,19 +97,11 @@ impl KlineColumns {
     /// Reads a row.
     pub(crate) fn parse<'a>(&self, row: &'a [u8]) -> Result<KlineRow<'a>, String> {
         let fields = Fields::split(row);
-        let price = |at: usize| {
-            let field = fields.get(at)?;
-            Price::parse(field).map_err(|error| format!("price {}: {error}", shown(field)))
-        };
-        let volume = |at: usize| {
-            let field = fields.get(at)?;
-            Volume::parse(field).map_err(|error| format!("volume {}: {error}", shown(field)))
-        };
-        let quote_volume = |at: usize| {
-            let field = fields.get(at)?;
-            let parsed = QuoteVolume::parse(field);
-            parsed.map_err(|error| format!("quote volume {}: {error}", shown(field)))
-        };
+        let noisy = Cell::new(false);
+        let price = |at| decimal(&fields, at, "price", &noisy, |field| Price::parse(field));
+        let volume = |at| decimal(&fields, at, "volume", &noisy, |field| Volume::parse(field));
+        let quote_volume =
+            |at| decimal(&fields, at, "quote volume", &noisy, |field| QuoteVolume::parse(field));
         let open_time = fields::time_or_text(fields.get(self.open_time)?)?;
         let count = fields.get(self.count)?;
         let trade_count = fields::integer(count)
@@ -131,7 +127,8 @@ impl KlineColumns {
             None => false,
         };
         let period = self.period(&fields, open_time)?;
-        Ok(KlineRow { symbol, period, kline, is_closed: !is_open })
+        let from_doubles = noisy.get();
+        Ok(KlineRow { symbol, period, kline, is_closed: !is_open, from_doubles })
     }
 
     fn period(&self, fields: &Fields<'_>, open: UnixMillis) -> Result<Option<Period>, String> {
@@ -149,6 +146,21 @@ impl KlineColumns {
         let refusal = || format!("from {open} to {close} is no period of the exchange");
         period.map(Some).ok_or_else(refusal)
     }
+}
+
+/// Reads one decimal; sets `noisy` if it was the print of a double.
+fn decimal<T>(
+    fields: &Fields<'_>,
+    at: usize,
+    what: &str,
+    noisy: &Cell<bool>,
+    parse: impl Fn(&[u8]) -> Result<T, DecimalError>,
+) -> Result<T, String> {
+    let field = fields.get(at)?;
+    let (value, is_noisy) = doubles::parse(field, parse)
+        .map_err(|error| format!("{what} {}: {error}", shown(field)))?;
+    noisy.set(noisy.get() || is_noisy);
+    Ok(value)
 }
 
 #[cfg(test)]

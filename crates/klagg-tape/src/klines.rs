@@ -28,6 +28,9 @@ pub struct SourceKline {
     pub is_closed: bool,
     /// Whether it came in a frame, as a state of its kline among others.
     pub is_frame: bool,
+    /// Whether some value was printed from a double (`218271.54200000002`) and is taken as the
+    /// decimal of 15 digits that it stands for.
+    pub from_doubles: bool,
     /// Line, array element or tape record, from 1.
     pub line: u64,
 }
@@ -158,6 +161,7 @@ impl KlineParser {
             kline: parsed.kline,
             is_closed: parsed.is_closed,
             is_frame: false,
+            from_doubles: parsed.from_doubles,
             line: row.line,
         }))
     }
@@ -179,6 +183,7 @@ impl KlineParser {
             kline: event.kline,
             is_closed: event.is_closed,
             is_frame: true,
+            from_doubles: false,
             line: row.line,
         })
     }

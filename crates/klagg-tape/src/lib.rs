@@ -7,7 +7,8 @@
 //! - No input makes it panic. What is left out is counted in [`SourceCounters`]; a malformed row
 //!   is counted and skipped, and named while there are few. A source fails only if not one row
 //!   is usable, or if more than 20 rows and more than one row in 20 are malformed.
-//! - Nothing is rounded: prices, quantities and volumes are read as exact decimals.
+//! - Nothing is rounded: prices, quantities and volumes are read as exact decimals. Klines that
+//!   somebody printed from doubles lose the noise behind their 15th digit, and say so.
 //!
 //! Deliberately absent: any notion of "now", of klines folded here, of symbol numbers.
 //!
@@ -50,6 +51,7 @@
 //! ```
 
 mod counters;
+mod doubles;
 mod elements;
 mod error;
 mod fields;
