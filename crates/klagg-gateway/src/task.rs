@@ -86,7 +86,7 @@ pub async fn gateway_task(
     loop {
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             _ = ticks.tick() => gateway.tick(&clock).await,
             page = pages.recv(), if pages_open && gateway.core.has_room_for_page() => match page {
                 Some(page) => gateway.core.page(&page),
@@ -95,6 +95,11 @@ pub async fn gateway_task(
         }
     }
     Ok(gateway.finish(&mut pages, &clock).await)
+}
+
+/// Waits until the signal is given, or nobody is left to give it.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// The running task's own things.
