@@ -1,10 +1,30 @@
 //! The newest closed klines in memory: one writer, any number of readers, no locks.
+//!
+//! Always true here:
+//! - Every kline is read whole: it was written so by one [`HistoryWriter::apply`].
+//! - A reader never delays the writer. A read copies out; what it returns is one stretch of time,
+//!   ascending, with holes only where klines never came.
+//! - A kline is replaced only by one that [supersedes](KlineRecord::superseding) it.
+//! - Memory is bounded by the capacities, and taken when first needed.
+//!
+//! Every change is also noted in a log of bounded length, so that a reader can follow without
+//! reading everything: one that falls too far behind is told so.
 
-use std::sync::Arc;
+mod cell;
+mod pack;
+mod series;
+#[cfg(test)]
+mod tests;
 
-use klagg_kline::{KlineRecord, PeriodSet, SymbolId, UnixMillis};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use klagg_kline::{KlineRecord, KlineStatus, Period, PeriodSet, SymbolId, UnixMillis};
+
+use self::cell::Cells;
+use self::series::{Applied, Series};
 use crate::EngineError;
+use crate::config::check;
 
 /// Numbers of a history.
 #[derive(Debug, Clone)]
@@ -17,6 +37,22 @@ pub struct HistoryConfig {
     pub capacity: Vec<usize>,
     /// How many changes the change log remembers.
     pub log_capacity: usize,
+}
+
+impl HistoryConfig {
+    fn validate(&self) -> Result<(), EngineError> {
+        const ALLOWED: &str = "from 1 to 16777216";
+        check("symbols_max", self.symbols_max, 1..=1_000_000, "from 1 to 1000000")?;
+        check("log_capacity", self.log_capacity, 1..=1 << 24, ALLOWED)?;
+        if self.capacity.len() != self.periods.len() {
+            return Err(EngineError::InvalidConfig {
+                field: "capacity",
+                value: format!("a list of {}", self.capacity.len()),
+                allowed: "as long as the list of periods",
+            });
+        }
+        self.capacity.iter().try_for_each(|&each| check("capacity", each, 1..=1 << 24, ALLOWED))
+    }
 }
 
 /// What became of the records of one [`HistoryWriter::apply`].
@@ -80,60 +116,176 @@ pub struct HistoryPage {
     /// Whose klines.
     pub symbol: SymbolId,
     /// Their period.
-    pub period: klagg_kline::Period,
-    /// In ascending order.
+    pub period: Period,
+    /// The klines.
     pub records: Vec<KlineRecord>,
 }
 
-/// The only writer.
+/// Words of an entry of the change log: its number, symbol and period, open time.
+const LOG_WORDS: usize = 3;
+
+#[derive(Debug)]
+struct Shared {
+    config: HistoryConfig,
+    /// Symbol × periods + period; made when first written.
+    series: Box<[OnceLock<Box<Series>>]>,
+    log: Cells,
+    /// How many changes were ever noted. Stored with release after the entry and the kline, so
+    /// that who loads it with acquire finds both.
+    log_head: AtomicU64,
+}
+
+impl Shared {
+    fn slot(&self, symbol: SymbolId, period_index: usize) -> Option<&OnceLock<Box<Series>>> {
+        let periods = self.config.periods.len();
+        if symbol.index() >= self.config.symbols_max || period_index >= periods {
+            return None;
+        }
+        self.series.get(symbol.index() * periods + period_index)
+    }
+
+    fn series(&self, symbol: SymbolId, period_index: usize) -> Option<&Series> {
+        Some(self.slot(symbol, period_index)?.get()?)
+    }
+}
+
+/// The only writer: not to be cloned.
+///
+/// ```compile_fail
+/// fn two<T: Clone>() {}
+/// two::<klagg_engine::HistoryWriter>();
+/// ```
 #[derive(Debug)]
 pub struct HistoryWriter {
-    shared: Arc<HistoryConfig>,
+    shared: Arc<Shared>,
 }
 
 /// A reader; clone it freely.
 #[derive(Debug, Clone)]
 pub struct HistoryReader {
-    shared: Arc<HistoryConfig>,
+    shared: Arc<Shared>,
 }
 
 /// An empty history.
 ///
 /// # Errors
 /// [`EngineError::InvalidConfig`] if a number cannot work.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{HistoryConfig, HistoryQuery, Keep, history};
+/// use klagg_kline::{Kline, KlineRecord, KlineStatus, PeriodSet, Price, SymbolId, UnixMillis};
+///
+/// let (mut writer, reader) = history(HistoryConfig {
+///     periods: PeriodSet::default(),
+///     symbols_max: 100,
+///     capacity: vec![1_000, 1_000, 1_000, 1_000, 1_000, 4_000],
+///     log_capacity: 10_000,
+/// })?;
+/// let kline = Kline::flat(UnixMillis(60_000), Price::parse("100")?);
+/// let record = KlineRecord { kline, revision: 0, status: KlineStatus::Confirmed };
+/// assert_eq!(writer.apply(SymbolId(7), 0, &[record]).applied, 1);
+/// let query = HistoryQuery { from: None, to: None, limit: 500, keep: Keep::Newest };
+/// assert_eq!(reader.read(SymbolId(7), 0, &query), [record]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn history(config: HistoryConfig) -> Result<(HistoryWriter, HistoryReader), EngineError> {
-    let shared = Arc::new(config);
+    config.validate()?;
+    let count = config.symbols_max * config.periods.len();
+    let shared = Arc::new(Shared {
+        series: (0..count).map(|_| OnceLock::new()).collect(),
+        log: Cells::new(config.log_capacity, LOG_WORDS),
+        log_head: AtomicU64::new(0),
+        config,
+    });
     Ok((HistoryWriter { shared: Arc::clone(&shared) }, HistoryReader { shared }))
 }
 
 impl HistoryWriter {
-    /// Puts closed klines in; [`KlineRecord::supersedes`] decides against what is there.
+    /// Puts closed klines in, in any order; [`KlineRecord::superseding`] decides against what is
+    /// there.
     pub fn apply(
         &mut self,
         symbol: SymbolId,
         period_index: usize,
         records: &[KlineRecord],
     ) -> ApplyOutcome {
-        let _ = (symbol, period_index, records, &self.shared);
-        ApplyOutcome::default()
+        let mut outcome = ApplyOutcome::default();
+        let Some(slot) = self.shared.slot(symbol, period_index) else {
+            outcome.refused = records.len();
+            return outcome;
+        };
+        let period = self.shared.config.periods.get(period_index);
+        for record in records {
+            let open_time = record.kline.open_time;
+            if record.status == KlineStatus::Open || period.open_time(open_time) != open_time {
+                outcome.refused += 1;
+                continue;
+            }
+            let capacity = self.shared.config.capacity[period_index];
+            let series = slot.get_or_init(|| Box::new(Series::new(period, capacity)));
+            match series.apply(record) {
+                Applied::Changed => {
+                    outcome.applied += 1;
+                    self.note(symbol, period_index, open_time);
+                }
+                Applied::Unchanged => outcome.unchanged += 1,
+                Applied::TooOld => outcome.too_old += 1,
+            }
+        }
+        outcome
+    }
+
+    fn note(&self, symbol: SymbolId, period_index: usize, open_time: UnixMillis) {
+        let Shared { log, log_head, config, .. } = &*self.shared;
+        let number = log_head.load(Ordering::Relaxed);
+        let place = u64::from(symbol.0) << 8 | period_index as u64;
+        let at = usize::try_from(number % config.log_capacity as u64).unwrap_or(0);
+        log.write(at, &[number, place, open_time.0.cast_unsigned()]);
+        log_head.store(number + 1, Ordering::Release);
+    }
+
+    /// A reader of the same history.
+    pub fn reader(&self) -> HistoryReader {
+        HistoryReader { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl HistoryReader {
     /// The periods that are kept.
     pub fn periods(&self) -> &PeriodSet {
-        &self.shared.periods
+        &self.shared.config.periods
     }
 
-    /// Matching klines in ascending order.
+    /// How many klines of a period are kept at most; 0 for a period that is not.
+    pub fn capacity(&self, period_index: usize) -> usize {
+        self.shared.config.capacity.get(period_index).copied().unwrap_or(0)
+    }
+
+    /// Matching klines in ascending order; none for a symbol or period that is not kept.
     pub fn read(
         &self,
         symbol: SymbolId,
         period_index: usize,
         query: &HistoryQuery,
     ) -> Vec<KlineRecord> {
-        let _ = (symbol, period_index, query);
-        Vec::new()
+        let mut records = Vec::new();
+        self.read_into(symbol, period_index, query, &mut records);
+        records
+    }
+
+    /// Appends matching klines in ascending order.
+    pub fn read_into(
+        &self,
+        symbol: SymbolId,
+        period_index: usize,
+        query: &HistoryQuery,
+        records: &mut Vec<KlineRecord>,
+    ) {
+        if let Some(series) = self.shared.series(symbol, period_index) {
+            series.read(query, records);
+        }
     }
 
     /// The kline that opens at `open_time`.
@@ -143,20 +295,17 @@ impl HistoryReader {
         period_index: usize,
         open_time: UnixMillis,
     ) -> Option<KlineRecord> {
-        let _ = (symbol, period_index, open_time);
-        None
+        self.shared.series(symbol, period_index)?.get(open_time)
     }
 
     /// The newest kline.
     pub fn last(&self, symbol: SymbolId, period_index: usize) -> Option<KlineRecord> {
-        let _ = (symbol, period_index);
-        None
+        self.shared.series(symbol, period_index)?.last()
     }
 
     /// How many klines are kept.
     pub fn len(&self, symbol: SymbolId, period_index: usize) -> usize {
-        let _ = (symbol, period_index);
-        0
+        self.shared.series(symbol, period_index).map_or(0, Series::len)
     }
 
     /// Whether no kline is kept.
@@ -166,22 +315,49 @@ impl HistoryReader {
 
     /// Bytes held by klines.
     pub fn memory_bytes(&self) -> usize {
-        0
+        self.shared.series.iter().filter_map(OnceLock::get).map(|series| series.bytes()).sum()
     }
 
     /// Where the change log stands now: ask with it for later changes only.
     pub fn change_head(&self) -> u64 {
-        0
+        self.shared.log_head.load(Ordering::Acquire)
     }
 
-    /// Appends to `changes` what changed since `cursor`, at most `max`. Begin with cursor 0.
+    /// Appends to `changes` what changed since `cursor`, at most `max`, oldest first. Begin with
+    /// cursor 0 for everything, or with [`HistoryReader::change_head`] for what comes.
     pub fn changes_since(
         &self,
         cursor: u64,
         changes: &mut Vec<ChangedKline>,
         max: usize,
     ) -> ChangeCursor {
-        let _ = (changes, max);
-        ChangeCursor { next: cursor, lost: false }
+        let capacity = self.shared.config.log_capacity as u64;
+        let mut head = self.change_head();
+        // A cursor from the future belongs to another history.
+        let mut lost = cursor > head;
+        let mut next = if lost { head } else { cursor };
+        let mut taken = 0;
+        while next < head && taken < max {
+            let oldest = head.saturating_sub(capacity);
+            if next < oldest {
+                (next, lost) = (oldest, true);
+            }
+            let mut words = [0; LOG_WORDS];
+            let at = usize::try_from(next % capacity).unwrap_or(0);
+            if self.shared.log.read(at, &mut words) && words[0] == next {
+                // The lower 32 bits above the period are the symbol.
+                let symbol = SymbolId((words[1] >> 8 & 0xffff_ffff) as u32);
+                let period_index = (words[1] & 0xff) as u8;
+                let open_time = UnixMillis(words[2].cast_signed());
+                changes.push(ChangedKline { symbol, period_index, open_time });
+                taken += 1;
+            } else {
+                // Overwritten since `head` was loaded.
+                lost = true;
+                head = self.change_head();
+            }
+            next += 1;
+        }
+        ChangeCursor { next, lost }
     }
 }

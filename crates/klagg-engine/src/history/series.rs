@@ -1,0 +1,255 @@
+//! The newest closed klines of one symbol and one period: a ring indexed by time.
+//!
+//! A kline's place is the number of its period since 1970, mod the capacity, so that an upsert
+//! and a look-up by time cost the same wherever they fall, and a hole needs no room but its own.
+//! Room is allocated in chunks when first written: a young symbol does not pay for an old one's
+//! days.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use klagg_kline::{KlineRecord, Period, UnixMillis};
+
+use super::cell::Cells;
+use super::pack::{self, NARROW, WIDE};
+use super::{HistoryQuery, Keep};
+
+/// Klines in a chunk: about 20 kilobytes of the narrow form.
+const CHUNK: usize = 256;
+
+/// How often a read is tried before it is content with what the writer left.
+const READS_MAX: usize = 4;
+
+/// Some cells in one form. Those of a chunk begin narrow; the first record that does not fit
+/// makes the writer copy them into a wide one, which from then on stands for both. A reader that
+/// still holds the narrow one reads older, whole records.
+#[derive(Debug, Default)]
+struct Chunk {
+    narrow: OnceLock<Cells>,
+    wide: OnceLock<Cells>,
+}
+
+impl Chunk {
+    fn read(&self, at: usize) -> Option<KlineRecord> {
+        if let Some(cells) = self.wide.get() {
+            let mut words = [0; WIDE];
+            return cells.read(at, &mut words).then(|| pack::from_wide(&words));
+        }
+        let mut words = [0; NARROW];
+        self.narrow.get()?.read(at, &mut words).then(|| pack::from_narrow(&words))
+    }
+
+    /// Called by the only writer.
+    fn write(&self, at: usize, size: usize, record: &KlineRecord) {
+        if let Some(cells) = self.wide.get() {
+            return cells.write(at, &pack::wide(record));
+        }
+        if let Some(words) = pack::narrow(record) {
+            return self.narrow.get_or_init(|| Cells::new(size, NARROW)).write(at, &words);
+        }
+        let cells = Cells::new(size, WIDE);
+        for other in (0..size).filter(|&other| other != at) {
+            if let Some(held) = self.read(other) {
+                cells.write(other, &pack::wide(&held));
+            }
+        }
+        cells.write(at, &pack::wide(record));
+        let _ = self.wide.set(cells);
+    }
+
+    fn bytes(&self) -> usize {
+        [&self.narrow, &self.wide].into_iter().filter_map(OnceLock::get).map(Cells::bytes).sum()
+    }
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applied {
+    Changed,
+    Unchanged,
+    TooOld,
+}
+
+/// Klines of one symbol and one period. One writer, any number of readers.
+#[derive(Debug)]
+pub(super) struct Series {
+    period: Period,
+    capacity: usize,
+    chunks: Box<[Chunk]>,
+    /// Number of the newest kline; `i64::MIN` while empty. Those from `newest - capacity + 1` to
+    /// `newest` are kept, as far as they came. Stored with release after the cell: a reader that
+    /// loads it with acquire finds the cell filled.
+    newest: AtomicI64,
+    /// Number of the oldest kline ever put in: nothing is to be sought before it.
+    oldest: AtomicI64,
+    /// How many are kept.
+    len: AtomicUsize,
+}
+
+impl Series {
+    pub(super) fn new(period: Period, capacity: usize) -> Self {
+        Self {
+            period,
+            capacity,
+            chunks: (0..capacity.div_ceil(CHUNK)).map(|_| Chunk::default()).collect(),
+            newest: AtomicI64::new(i64::MIN),
+            oldest: AtomicI64::new(i64::MAX),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::bytes).sum()
+    }
+
+    /// The kline with this number, if it is kept.
+    fn at(&self, number: i64) -> Option<KlineRecord> {
+        let (chunk, at, _) = self.place(number);
+        let record = self.chunks[chunk].read(at)?;
+        (number_of(self.period, record.kline.open_time) == number).then_some(record)
+    }
+
+    /// Chunk, place in the chunk, size of the chunk.
+    fn place(&self, number: i64) -> (usize, usize, usize) {
+        let capacity = i64::try_from(self.capacity).unwrap_or(i64::MAX);
+        let slot = usize::try_from(number.rem_euclid(capacity)).unwrap_or(0);
+        let chunk = slot / CHUNK;
+        (chunk, slot % CHUNK, CHUNK.min(self.capacity - chunk * CHUNK))
+    }
+
+    /// The number of the oldest kline that is kept beside `newest`.
+    fn window_start(&self, newest: i64) -> i64 {
+        newest.saturating_sub_unsigned(self.capacity as u64 - 1)
+    }
+
+    /// Puts a record in, if it is better than what is there. Called by the only writer.
+    pub(super) fn apply(&self, record: &KlineRecord) -> Applied {
+        let number = number_of(self.period, record.kline.open_time);
+        // Relaxed: this thread stored them.
+        let newest = self.newest.load(Ordering::Relaxed);
+        if newest != i64::MIN && number < self.window_start(newest) {
+            return Applied::TooOld;
+        }
+        let (chunk, at, size) = self.place(number);
+        let held = if number > newest { None } else { self.at(number) };
+        let put = match &held {
+            None => *record,
+            Some(held) => match record.superseding(held) {
+                Some(better) => better,
+                None => return Applied::Unchanged,
+            },
+        };
+        let leaving = if number > newest { self.count_leaving(newest, number) } else { 0 };
+        self.chunks[chunk].write(at, size, &put);
+        self.oldest.fetch_min(number, Ordering::Relaxed);
+        if number > newest {
+            self.newest.store(number, Ordering::Release);
+        }
+        let len = self.len() - leaving + usize::from(held.is_none());
+        self.len.store(len, Ordering::Relaxed);
+        Applied::Changed
+    }
+
+    /// How many of the kept ones are too old once `number` is the newest.
+    fn count_leaving(&self, newest: i64, number: i64) -> usize {
+        if newest == i64::MIN {
+            return 0;
+        }
+        let first = self.window_start(newest).max(self.oldest.load(Ordering::Relaxed));
+        let end = self.window_start(number).min(newest.saturating_add(1));
+        (first..end).filter(|&number| self.at(number).is_some()).count()
+    }
+
+    pub(super) fn get(&self, open_time: UnixMillis) -> Option<KlineRecord> {
+        let number = number_of(self.period, open_time);
+        let newest = self.newest.load(Ordering::Acquire);
+        if number > newest || number < self.window_start(newest) {
+            return None;
+        }
+        self.at(number).filter(|record| record.kline.open_time == open_time)
+    }
+
+    pub(super) fn last(&self) -> Option<KlineRecord> {
+        let newest = self.newest.load(Ordering::Acquire);
+        if newest == i64::MIN { None } else { self.at(newest).or_else(|| self.newest_held()) }
+    }
+
+    /// The newest was overwritten between two loads: look for the one that did it.
+    fn newest_held(&self) -> Option<KlineRecord> {
+        self.at(self.newest.load(Ordering::Acquire))
+    }
+
+    /// Appends what matches, in ascending order.
+    ///
+    /// A writer that moves the window meanwhile takes the oldest away; then it is read again, a
+    /// few times, and in the end what is left of it is given.
+    pub(super) fn read(&self, query: &HistoryQuery, records: &mut Vec<KlineRecord>) {
+        let begin = records.len();
+        for _ in 0..READS_MAX {
+            records.truncate(begin);
+            if self.read_once(query, records) {
+                return;
+            }
+        }
+    }
+
+    /// `false` if something that was read is no longer kept.
+    fn read_once(&self, query: &HistoryQuery, records: &mut Vec<KlineRecord>) -> bool {
+        let newest = self.newest.load(Ordering::Acquire);
+        if newest == i64::MIN {
+            return true;
+        }
+        let start = self.window_start(newest).max(self.oldest.load(Ordering::Relaxed));
+        let from = query.from.map_or(i64::MIN, |from| {
+            let number = number_of(self.period, self.period.open_time(from));
+            if self.period.open_time(from) < from { number + 1 } else { number }
+        });
+        let to = query.to.map_or(i64::MAX, |to| number_of(self.period, self.period.open_time(to)));
+        let mut numbers = from.max(start)..to.min(newest).saturating_add(1);
+        let begin = records.len();
+        let full = |records: &Vec<KlineRecord>| records.len() - begin >= query.limit;
+        match query.keep {
+            Keep::Oldest => {
+                while !full(records)
+                    && let Some(number) = numbers.next()
+                {
+                    records.extend(self.at(number));
+                }
+            }
+            Keep::Newest => {
+                while !full(records)
+                    && let Some(number) = numbers.next_back()
+                {
+                    records.extend(self.at(number));
+                }
+                records[begin..].reverse();
+            }
+        }
+        // The writer may have moved on meanwhile: what is no longer kept now may have been
+        // overwritten in part while it was read, and would leave holes. Without it, what remains
+        // is one consistent stretch.
+        let newest_now = self.newest.load(Ordering::Acquire);
+        let start = self.window_start(newest_now);
+        let gone = records[begin..]
+            .partition_point(|record| number_of(self.period, record.kline.open_time) < start);
+        records.drain(begin..begin + gone);
+        gone == 0
+    }
+}
+
+/// The number of a kline, counted from 1970: one up from each kline of a period to the next.
+pub(super) fn number_of(period: Period, open_time: UnixMillis) -> i64 {
+    const DAY: i64 = 86_400_000;
+    match period.fixed_millis() {
+        // Weeks open on Mondays, 1970 on a Thursday.
+        Some(millis) if matches!(period, Period::W1) => (open_time.0 - 4 * DAY).div_euclid(millis),
+        Some(millis) => open_time.0.div_euclid(millis),
+        // The first of a month is never more than three days off the line of months of
+        // 30.436875 days: the nearest whole number is the month's.
+        None => (open_time.0.div_euclid(DAY) * 1_000_000 + 15_218_437).div_euclid(30_436_875),
+    }
+}
