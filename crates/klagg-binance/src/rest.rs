@@ -5,18 +5,24 @@
 //! - No redirect is followed, no proxy of the environment is used, no body above its cap is kept.
 //! - What a method returns was validated: rows ascending, on the grid, within what was asked.
 
+mod answer;
+
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use klagg_kline::{Kline, Period, TradeId, UnixMillis};
 use klagg_wire::rest::{AggTradeRow, ExchangeInfo};
 use reqwest::{Response, StatusCode};
 
+use self::answer::{
+    beginning_of, check_agg_trades, check_klines, header_number, note_used_weight, read_body,
+    transport,
+};
 use crate::address::{PlainText, Purpose, Scheme, check_address};
 use crate::backoff::Backoff;
 use crate::clock::{ExchangeClock, random};
 use crate::counters::{RestCounters, RestCounts};
-use crate::gate::{WeightGate, WeightPermit};
+use crate::gate::WeightGate;
 use crate::weight::{LIMIT_MIN, Priority, Refusal, WeightBudget, WeightStatus, banned_until};
 use crate::{BinanceError, Tls};
 
@@ -31,8 +37,6 @@ const EXCHANGE_INFO_BYTES_MAX: usize = 16 << 20;
 const PAGE_BYTES_MAX: usize = 2 << 20;
 /// Cap on the body of an error.
 const ERROR_BYTES_MAX: usize = 64 << 10;
-/// How much of an unreadable error body is shown.
-const MESSAGE_CHARS_MAX: usize = 200;
 
 /// The most klines in a page.
 pub const KLINES_LIMIT_MAX: u16 = 1_500;
@@ -369,69 +373,4 @@ fn check_numbers(config: &RestConfig) -> Result<(), BinanceError> {
         return refuse("weight_per_minute", value, "a limit is at least 100");
     }
     Ok(())
-}
-
-fn check_klines(klines: &[Kline], query: KlineQuery) -> Result<(), &'static str> {
-    if klines.len() > usize::from(query.limit) {
-        return Err("more rows than asked for");
-    }
-    // Ascending, so the ends speak for all.
-    let (Some(first), Some(last)) = (klines.first(), klines.last()) else { return Ok(()) };
-    if query.start.is_some_and(|start| first.open_time < start) {
-        return Err("a kline before the start that was asked for");
-    }
-    if query.end.is_some_and(|end| last.open_time > end) {
-        return Err("a kline after the end that was asked for");
-    }
-    Ok(())
-}
-
-fn check_agg_trades(
-    rows: &[AggTradeRow],
-    from_id: Option<TradeId>,
-    limit: u16,
-) -> Result<(), &'static str> {
-    if rows.len() > usize::from(limit.clamp(1, AGG_TRADES_LIMIT_MAX)) {
-        return Err("more rows than asked for");
-    }
-    match (rows.first(), from_id) {
-        (Some(first), Some(from)) if first.trade.id < from => {
-            Err("a trade before the id that was asked for")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn transport(route: &'static str, source: reqwest::Error) -> BinanceError {
-    BinanceError::Transport { route, source: source.without_url() }
-}
-
-fn header_number<T: std::str::FromStr>(answer: &Response, name: &str) -> Option<T> {
-    answer.headers().get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-fn note_used_weight(answer: &Response, permit: &mut WeightPermit) {
-    if let Some(used) = header_number(answer, "x-mbx-used-weight-1m") {
-        permit.report_used(used);
-    }
-}
-
-/// Reads the body, unpacked, up to `bytes_max`.
-async fn read_body(
-    route: &'static str,
-    mut answer: Response,
-    bytes_max: usize,
-) -> Result<Bytes, BinanceError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|source| transport(route, source))? {
-        if body.len() + chunk.len() > bytes_max {
-            return Err(BinanceError::BodyTooLong { route, bytes_max });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-fn beginning_of(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).chars().take(MESSAGE_CHARS_MAX).collect()
 }
