@@ -96,7 +96,7 @@ impl EngineConfig {
 }
 
 /// Refuses a value outside of `range`, with a sentence.
-pub(crate) fn check<T: PartialOrd + std::fmt::Display>(
+pub(crate) fn check<T: Copy + PartialOrd + std::fmt::Display>(
     field: &'static str,
     value: T,
     range: std::ops::RangeInclusive<T>,

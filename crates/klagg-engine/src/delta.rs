@@ -13,6 +13,15 @@ pub struct KlineData {
     pub record: KlineRecord,
 }
 
+impl KlineData {
+    #[inline]
+    pub(crate) fn new(symbol: SymbolId, period_index: usize, record: &KlineRecord) -> Self {
+        debug_assert!(period_index < klagg_kline::Period::ALL.len());
+        let period_index = u8::try_from(period_index).unwrap_or(u8::MAX);
+        Self { symbol, period_index, record: *record }
+    }
+}
+
 /// What one worker did so far. All numbers only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

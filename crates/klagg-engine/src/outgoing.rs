@@ -36,9 +36,7 @@ impl Outgoing {
             self.closed.pop_front();
             self.closed_dropped += 1;
         }
-        // A period index is below fifteen.
-        let period_index = (period_index & 0xff) as u8;
-        self.closed.push_back((self.epoch, KlineData { symbol, period_index, record: *record }));
+        self.closed.push_back((self.epoch, KlineData::new(symbol, period_index, record)));
     }
 
     /// Forgets what deltas up to `sequence` carried.

@@ -135,10 +135,8 @@ impl Desk<'_> {
         let minute = self.slot.open.open_time;
         let whole = minute > self.cold.broken_until && self.cold.coverage != Coverage::Unknown;
         let unproven = whole && self.cold.coverage == Coverage::Interrupted;
-        let status = match whole && !unproven {
-            true => KlineStatus::Closed,
-            false => KlineStatus::Provisional,
-        };
+        let status =
+            if whole && !unproven { KlineStatus::Closed } else { KlineStatus::Provisional };
         self.cold.has_unproven |= unproven;
         let record = klagg_kline::KlineRecord { kline: self.slot.open, revision: 0, status };
         let end = minute.plus(MINUTE_MS);

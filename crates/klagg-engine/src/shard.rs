@@ -6,9 +6,11 @@
 //!   it, unless it closes a minute and a list has to grow.
 //! - A change is forgotten only when a delta that carried it was acknowledged.
 
+mod deltas;
+
 use std::sync::Arc;
 
-use klagg_kline::{KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
+use klagg_kline::{KlineRecord, Period, SymbolId, Trade, UnixMillis};
 
 use crate::command::Command;
 use crate::feed::{Item, Route};
@@ -16,10 +18,7 @@ use crate::levels::Plan;
 use crate::outgoing::{Outgoing, Scope};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
 use crate::symbol::{Cold, Life, Slot};
-use crate::{
-    Continuity, EngineConfig, FeedId, KlineData, NewSymbolSpec, SequencerConfig, WorkerCounters,
-    WorkerDelta,
-};
+use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, WorkerCounters};
 
 /// What is known of a feed's time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -330,71 +329,6 @@ impl Shard {
         }
     }
 
-    /// The delta with this number arrived: what it carried may be forgotten.
-    pub fn acknowledge(&mut self, sequence: u64) {
-        let sequence = sequence.min(self.sequence);
-        if sequence > self.acknowledged {
-            self.acknowledged = sequence;
-            self.out.acknowledge(sequence);
-        }
-    }
-
-    /// Fills a delta with everything that changed since the last acknowledged one.
-    pub fn fill_delta(&mut self, delta: &mut WorkerDelta) {
-        self.forget_delivered();
-        self.sequence += 1;
-        debug_assert_eq!(self.sequence, self.out.epoch, "a delta closes its epoch");
-        self.out.epoch = self.sequence + 1;
-        delta.worker = self.worker;
-        delta.sequence = self.sequence;
-        delta.exchange_time = self.exchange_time;
-        delta.counters = self.out.counters;
-        delta.closed_dropped = self.out.closed_dropped();
-        delta.is_last = false;
-        delta.closed.clear();
-        delta.closed.extend(self.out.closed());
-        delta.open.clear();
-        for &index in &self.changed {
-            self.compose(index, &mut delta.open);
-        }
-    }
-
-    /// Drops from the list of changes what was acknowledged, and retired symbols with it.
-    fn forget_delivered(&mut self) {
-        let Self { changed, slots, cold, acknowledged, .. } = self;
-        changed.retain(|&index| {
-            let index = index as usize;
-            let kept = slots[index].epoch > *acknowledged;
-            if !kept && cold[index].as_ref().is_some_and(|cold| cold.life == Life::Retired) {
-                cold[index] = None;
-            }
-            kept
-        });
-        self.pruned = self.acknowledged;
-    }
-
-    /// The open klines of a symbol, one for each period; none if no minute is open.
-    pub fn open_klines(&self, symbol: SymbolId) -> Vec<KlineData> {
-        let (worker, index) = self.route.place(symbol);
-        let mut open = Vec::new();
-        if worker == self.worker {
-            self.compose(index, &mut open);
-        }
-        open
-    }
-
-    fn compose(&self, index: u32, open: &mut Vec<KlineData>) {
-        let Some(Some(cold)) = self.cold.get(index as usize) else { return };
-        let Some(levels) = &cold.levels else { return };
-        let minute = &self.slots[index as usize].open;
-        levels.compose(&self.plan, minute, |period_index, kline| {
-            let record = KlineRecord { kline: *kline, revision: 0, status: KlineStatus::Open };
-            // A period index is below fifteen.
-            let period_index = (period_index & 0xff) as u8;
-            open.push(KlineData { symbol: cold.symbol, period_index, record });
-        });
-    }
-
     /// Makes room for a symbol beyond those allocated, and folds it.
     pub(crate) fn grow_for(&mut self, spec: &NewSymbolSpec) {
         let (_, index) = self.route.place(spec.id);
@@ -409,11 +343,6 @@ impl Shard {
     pub(crate) fn has_symbol(&self, symbol: SymbolId) -> bool {
         let (_, index) = self.route.place(symbol);
         self.cold.get(index as usize).is_some_and(Option::is_some)
-    }
-
-    /// Takes the closed klines out, as delivered.
-    pub(crate) fn drain_closed(&mut self) -> impl Iterator<Item = KlineData> + '_ {
-        self.out.drain_closed()
     }
 }
 

@@ -26,38 +26,23 @@ pub(crate) fn run(mut shard: Shard, mut lanes: Lanes) -> WorkerCounters {
     let (mut commands_open, mut batches_open, mut reader_open) = (true, true, true);
     while commands_open || batches_open {
         select_biased! {
-            recv(lanes.requests) -> message => match message {
-                Ok(message) => serve(&mut shard, &lanes, message, Drained::No),
-                Err(_) => {
-                    lanes.requests = never();
-                    reader_open = false;
-                }
+            recv(lanes.requests) -> message => if let Ok(message) = message {
+                serve(&mut shard, &lanes, message, Drained::No);
+            } else {
+                lanes.requests = never();
+                reader_open = false;
             },
-            recv(lanes.commands) -> command => match command {
-                Ok(command) => shard.on_command(command),
-                Err(_) => {
-                    lanes.commands = never();
-                    commands_open = false;
-                }
+            recv(lanes.commands) -> command => if let Ok(command) = command {
+                shard.on_command(command);
+            } else {
+                lanes.commands = never();
+                commands_open = false;
             },
-            recv(lanes.batches) -> batch => match batch {
-                Ok(batch) => {
-                    // A command sent before this batch was sent is in its lane by now, though
-                    // perhaps not when the lane was looked at: a new symbol must be known before
-                    // its first trade is folded.
-                    while let Ok(command) = lanes.commands.try_recv() {
-                        shard.on_command(command);
-                    }
-                    let Batch { feed, mut items } = batch;
-                    shard.on_items(feed, &items);
-                    items.clear();
-                    // A full return lane means that enough empty batches are about.
-                    let _ = lanes.emptied.try_send(items);
-                }
-                Err(_) => {
-                    lanes.batches = never();
-                    batches_open = false;
-                }
+            recv(lanes.batches) -> batch => if let Ok(batch) = batch {
+                fold(&mut shard, &lanes, batch);
+            } else {
+                lanes.batches = never();
+                batches_open = false;
             },
         }
     }
@@ -66,6 +51,18 @@ pub(crate) fn run(mut shard: Shard, mut lanes: Lanes) -> WorkerCounters {
         answer_until_taken(&mut shard, &lanes);
     }
     *shard.counters()
+}
+
+fn fold(shard: &mut Shard, lanes: &Lanes, Batch { feed, mut items }: Batch) {
+    // A command sent before this batch was sent is in its lane by now, though perhaps not when
+    // the lane was looked at: a new symbol must be known before its first trade is folded.
+    while let Ok(command) = lanes.commands.try_recv() {
+        shard.on_command(command);
+    }
+    shard.on_items(feed, &items);
+    items.clear();
+    // A full return lane means that enough empty batches are about.
+    let _ = lanes.emptied.try_send(items);
 }
 
 /// Whether everything that will ever come has come.

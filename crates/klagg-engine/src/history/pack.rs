@@ -164,8 +164,7 @@ pub(super) fn wide(record: &KlineRecord) -> [u64; WIDE] {
     ];
     for (at, volume) in volumes.into_iter().enumerate() {
         let bits = volume.cast_unsigned();
-        words[2 * at] = (bits & u128::from(u64::MAX)) as u64;
-        words[2 * at + 1] = (bits >> 64) as u64;
+        (words[2 * at], words[2 * at + 1]) = (low_word(bits), low_word(bits >> 64));
     }
     let rest = [
         kline.open_time.0.cast_unsigned(),
@@ -180,6 +179,11 @@ pub(super) fn wide(record: &KlineRecord) -> [u64; WIDE] {
     ];
     words[8..].copy_from_slice(&rest);
     words
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low word is what is asked for")]
+const fn low_word(bits: u128) -> u64 {
+    bits as u64
 }
 
 /// The record behind words made by [`wide`].

@@ -185,7 +185,8 @@ fn readers_beside_the_writer_see_whole_klines_without_inner_holes() {
         scope.spawn(read(Keep::Newest));
         for minute in 0..20_000 {
             // Small revisions lie narrow, those above 16 bits wide.
-            let revision = if minute % 5_000 > 4_000 { 70_000 } else { minute as u32 % 100 };
+            let small = u32::try_from(minute % 100).unwrap();
+            let revision = if minute % 5_000 > 4_000 { 70_000 } else { small };
             writer.apply(SYMBOL, 0, &[self_checking(minute, revision)]);
             writer.apply(SYMBOL, 0, &[self_checking(minute, revision + 1)]);
         }
@@ -203,11 +204,12 @@ proptest! {
         steps in prop::collection::vec((0_i64..900, 0_usize..4, 0_u32..3), 1..200),
     ) {
         let (mut writer, reader) = with_capacity(capacity, 16);
+        let window = i64::try_from(capacity).unwrap();
         let mut oracle: BTreeMap<i64, KlineRecord> = BTreeMap::new();
         for (minute, status, revision) in steps {
             let record = record(minute, KlineStatus::ALL[status], revision);
             writer.apply(SYMBOL, 0, &[record]);
-            let start = oracle.keys().last().map_or(i64::MIN, |newest| newest - capacity as i64);
+            let start = oracle.keys().last().map_or(i64::MIN, |newest| newest - window);
             if record.status == KlineStatus::Open || minute <= start {
                 continue;
             }
@@ -217,7 +219,7 @@ proptest! {
             };
             oracle.extend(put.map(|record| (minute, record)));
             let newest = *oracle.keys().last().unwrap();
-            oracle.retain(|&minute, _| minute > newest - capacity as i64);
+            oracle.retain(|&minute, _| minute > newest - window);
         }
         let query = HistoryQuery { from: None, to: None, limit: 1_000, keep: Keep::Oldest };
         let expected: Vec<_> = oracle.into_values().collect();
