@@ -1,56 +1,160 @@
 //! Breaking the exchange on purpose, while it runs.
 
-use crate::SimError;
+use std::sync::{Arc, PoisonError};
 
-/// A handle to a running exchange; cheap to clone, every call takes effect at once.
+use klagg_kline::UnixMillis;
+use klagg_wire::ContractInfo;
+
+use crate::SimError;
+use crate::market::listing::NEVER;
+use crate::market::symbol::Symbol;
+use crate::server::hub::Fate;
+use crate::server::{Failing, Shared};
+
+/// A handle to a running exchange; cheap to clone. Every call takes effect at once.
 #[derive(Debug, Clone)]
-pub struct Control;
+pub struct Control {
+    shared: Arc<Shared>,
+}
 
 /// What the exchange did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SimCounters {
+    /// REST requests of all kinds.
+    pub requests: u64,
+    /// REST requests that were made to fail.
+    pub requests_failed: u64,
+    /// REST requests answered with 429.
+    pub requests_refused: u64,
+    /// REST requests answered with 418.
+    pub requests_banned: u64,
+    /// Websockets opened.
+    pub connections: u64,
+    /// Websockets refused because there were too many.
+    pub connections_refused: u64,
+    /// Websockets closed because they broke a rule.
+    pub closed_rules: u64,
+    /// Websockets closed because they read too slowly.
+    pub closed_slow: u64,
     /// Frames handed to clients.
     pub frames_sent: u64,
+    /// Frames lost on purpose.
+    pub frames_swallowed: u64,
+    /// Frames sent twice on purpose.
+    pub frames_duplicated: u64,
+    /// Frames kept back by a silence.
+    pub frames_silenced: u64,
 }
 
 impl Control {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
     /// Cuts every websocket without a close frame.
-    pub fn disconnect_all(&self) {}
-    /// Stops simulated time: no trade, no minute ends.
-    pub fn pause(&self) {}
+    pub fn disconnect_all(&self) {
+        self.shared.hub.end_all(Fate::Cut);
+    }
+
+    /// Websockets that are open.
+    pub fn connections(&self) -> usize {
+        self.shared.hub.connections()
+    }
+
+    /// Stops simulated time: no trade happens, no minute ends.
+    pub fn pause(&self) {
+        self.shared.clock.pause();
+    }
+
     /// Lets time run on from where it was paused.
-    pub fn resume(&self) {}
-    /// Sends no more market data of one symbol; connections stay open.
-    pub fn silence(&self, _symbol: &str) {}
+    pub fn resume(&self) {
+        self.shared.clock.resume();
+    }
+
+    /// Sends no more market data of one symbol (upper case); connections stay open. Its rows in
+    /// `!miniTicker@arr` go on, as they do where only one subscription has died.
+    pub fn silence(&self, symbol: &str) {
+        self.shared.hub.silence(symbol);
+    }
+
     /// Sends no more market data at all; connections, acknowledgements and pings stay.
-    pub fn silence_all(&self) {}
-    /// Ends every silence.
-    pub fn unsilence(&self) {}
-    /// Lists a perpetual that trades from the next millisecond on, its ids from 1.
+    pub fn silence_all(&self) {
+        self.shared.hub.silence_all();
+    }
+
+    /// Ends every silence. What was kept back stays lost.
+    pub fn unsilence(&self) {
+        self.shared.hub.unsilence();
+    }
+
+    /// Lists a perpetual in USDT or USDC that trades from now on, its ids from 1, and tells
+    /// `!contractInfo`. Its first trade comes within the minute.
     ///
     /// # Errors
     /// [`SimError`] if the name is taken or impossible, or there is no room.
-    pub fn list_symbol(&self, _name: &str, _trades_per_second: f64) -> Result<(), SimError> {
+    pub fn list_symbol(&self, name: &str, trades_per_second: f64) -> Result<(), SimError> {
+        let now = self.shared.clock.now();
+        let listed = self.shared.market.list(name, trades_per_second, now)?;
+        self.announce(&listed.symbol, now);
         Ok(())
     }
-    /// Settles a symbol at the end of the current minute.
+
+    /// Settles a symbol within the next two minutes and tells `!contractInfo`: from then on its
+    /// klines are flat.
     ///
     /// # Errors
     /// [`SimError::UnknownSymbol`].
-    pub fn delist_symbol(&self, _name: &str) -> Result<(), SimError> {
+    pub fn delist_symbol(&self, name: &str) -> Result<(), SimError> {
+        let now = self.shared.clock.now();
+        let listed = self.shared.market.delist(name, now)?;
+        self.announce(&listed.symbol, now);
         Ok(())
     }
-    /// Answers the next `requests` REST requests with `status`.
-    pub fn fail_rest(&self, _status: u16, _requests: u32) {}
+
+    fn announce(&self, symbol: &Symbol, now: UnixMillis) {
+        let info = ContractInfo {
+            symbol: symbol.name.to_string(),
+            event_time: now,
+            contract_type: symbol.contract.as_str().to_owned(),
+            status: symbol.status(now).to_owned(),
+            onboard_time: symbol.onboard,
+            delivery_time: symbol.delivery.unwrap_or(NEVER),
+            coin_margined: false,
+        };
+        // The same news of a COIN-M contract comes along: it must not be taken for ours.
+        let coin = ContractInfo {
+            symbol: format!("{}USD_PERP", symbol.base),
+            coin_margined: true,
+            ..info.clone()
+        };
+        let mut waiting = self.shared.announcements.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend([coin, info]);
+    }
+
+    /// Answers the next `requests` REST requests with `status` and a body that is no JSON.
+    pub fn fail_rest(&self, status: u16, requests: u32) {
+        let mut failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        *failing = (requests > 0).then_some(Failing { status, requests });
+    }
+
     /// Changes the weight a minute.
-    pub fn set_weight_limit(&self, _limit: u32) {}
-    /// Loses this share of the market data frames, each client for itself.
-    pub fn set_swallow(&self, _share: f64) {}
-    /// Sends this share of the market data frames twice.
-    pub fn set_duplicate(&self, _share: f64) {}
+    pub fn set_weight_limit(&self, limit: u32) {
+        self.shared.weight().set_limit(limit);
+    }
+
+    /// Loses this share (0 to 1) of the market data frames, each client for itself.
+    pub fn set_swallow(&self, share: f64) {
+        self.shared.hub.set_swallow(share);
+    }
+
+    /// Sends this share (0 to 1) of the market data frames twice.
+    pub fn set_duplicate(&self, share: f64) {
+        self.shared.hub.set_duplicate(share);
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> SimCounters {
-        SimCounters::default()
+        self.shared.counts.read()
     }
 }

@@ -9,11 +9,17 @@
 //!
 //! Deliberately absent: orders, accounts, order books, and any knowledge of who is connected.
 
+mod clock;
 mod config;
 mod control;
 mod error;
 mod exchange;
+mod feed;
+mod market;
 mod oracle;
+mod random;
+mod server;
+mod weight;
 
 pub use config::{Quirks, SimClock, SimConfig, SocketRules};
 pub use control::{Control, SimCounters};
