@@ -1,14 +1,17 @@
 //! Asking all workers at once, and waiting for each no longer than the timeout.
 //!
 //! Always true here:
-//! - A worker has at most one question open. A late answer is therefore not lost and not
-//!   overtaken: it is taken at the start of a later tick, and only then is the worker asked again.
+//! - A worker has at most one question open whose answer is wanted. A late answer is therefore
+//!   not lost and not overtaken: it is taken at the start of a later tick, and only then is the
+//!   worker asked again.
 //! - A tick waits only for those asked in it. One that is late already costs the others nothing,
 //!   not even a timeout.
 //! - The answers' channel has room for one from each worker, so sending one never fails for want
 //!   of room and never blocks a worker.
 //! - A question that a worker drops unanswered counts as not answered; that the worker is dead is
-//!   concluded only from the engine's word, when it is asked again.
+//!   concluded only from the engine's word. One that lies unread in the lane of a worker that died
+//!   is never dropped, so a late worker is probed: with questions whose answers nobody wants. The
+//!   lane bounds how many can pile up, and a delta thrown away is handed out again.
 
 use std::time::Duration;
 
@@ -124,14 +127,18 @@ impl Puller {
         tell: &mut impl FnMut(WorkerNotice),
     ) {
         for (worker, question) in self.questions.iter_mut().enumerate() {
-            if *question != Question::None || core.worker(worker).has_ended() {
+            if core.worker(worker).has_ended() {
                 continue;
             }
-            *question = Question::Asked;
-            let answers = self.sender.clone();
-            let reply = Reply { worker, answers, used: false };
-            // Refused or not, the reply comes back: used by the worker, or dropped.
-            let asked = self.readers[worker].request_snapshot_with(move |delta| reply.send(delta));
+            let asked = if *question == Question::Late {
+                self.readers[worker].request_snapshot_with(drop)
+            } else {
+                *question = Question::Asked;
+                let answers = self.sender.clone();
+                let reply = Reply { worker, answers, used: false };
+                // Refused, the reply is dropped, and says so.
+                self.readers[worker].request_snapshot_with(move |delta| reply.send(delta))
+            };
             if let Err(EngineError::WorkerGone { .. }) = asked {
                 core.died(worker, now).into_iter().for_each(&mut *tell);
             }

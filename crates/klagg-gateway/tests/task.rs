@@ -181,7 +181,7 @@ async fn a_stalled_worker_costs_the_others_nothing_and_loses_nothing() {
     });
     pipeline.trade_all(0);
     let fresh = |klines: &GlobalKlines| last_id(klines, 0) == 1 && last_id(klines, 2) == 1;
-    let shown = pipeline.wait_for(|klines| klines.workers[1].alarmed && fresh(klines)).await;
+    let shown = pipeline.wait_for(|klines| fresh(klines) && klines.workers[1].alarmed).await;
     assert_eq!((last_id(&shown, 1), last_id(&shown, 3)), (0, 0));
     assert!(shown.workers[1].consecutive_timeouts >= 3);
     let before = shown.sequence;
@@ -209,7 +209,7 @@ async fn a_dead_worker_is_told_of_and_the_others_go_on() {
     for symbol in [0, 2].map(SymbolId) {
         let price = Price::from_scaled(1);
         let trade =
-            Trade::new(TradeId(1), UnixMillis(0), price, Quantity::from_scaled(1), 1, Side::Buy);
+            Trade::new(TradeId(1), UnixMillis(1), price, Quantity::from_scaled(1), 1, Side::Buy);
         pipeline.feed.push(symbol, trade.unwrap()).unwrap();
     }
     pipeline.feed.flush().unwrap();
