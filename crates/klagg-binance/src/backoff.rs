@@ -17,7 +17,7 @@ impl Backoff {
     pub fn wait(&self, failures: u32, random: u64) -> Duration {
         let factor = 1_u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX);
         let top = self.floor.saturating_mul(factor).min(self.ceiling).max(self.floor);
-        let span = u64::try_from((top - self.floor).as_millis()).unwrap_or(u64::MAX);
+        let span = u64::try_from(top.saturating_sub(self.floor).as_millis()).unwrap_or(u64::MAX);
         self.floor + Duration::from_millis(random % span.saturating_add(1).max(1))
     }
 }

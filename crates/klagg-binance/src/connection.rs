@@ -92,7 +92,7 @@ impl<S: FeedSink> Connection<S> {
         if end == End::SinkClosed {
             self.notice(FeedNotice::SinkClosed { connection: self.parts.id });
             tracing::error!(connection = %self.parts.id, "the sink of a connection is closed");
-        } else if self.pass_on(|sink| sink.flush()).await.is_err() {
+        } else if self.pass_on(FeedSink::flush).await.is_err() {
             tracing::warn!(connection = %self.parts.id, "the last trades were not taken");
         }
         if let Some(mut socket) = self.socket.take() {
@@ -107,7 +107,7 @@ impl<S: FeedSink> Connection<S> {
             self.act(action).await?;
         }
         let deadline = self.parts.policy.next_deadline().unwrap_or(Duration::MAX);
-        let sleep = deadline.saturating_sub(self.now()).min(Duration::from_secs(3_600));
+        let sleep = deadline.saturating_sub(self.now()).min(Duration::from_hours(1));
         let message = async {
             match &mut self.socket {
                 Some(socket) => socket.next().await,
@@ -359,7 +359,7 @@ impl<S: FeedSink> Connection<S> {
                 }
             }
         }
-        self.parts.counters.stalled((self.now() - started).as_millis());
+        self.parts.counters.stalled(self.now().saturating_sub(started).as_millis());
         self.event(Event::Resumed);
         Ok(())
     }
@@ -380,6 +380,8 @@ fn request(method: &str, names: &[String], id: u64) -> String {
         }
         klagg_wire::encode::json_string(&mut text, name);
     }
-    text.push_str(&format!(r#"],"id":{id}}}"#));
+    text.push_str(r#"],"id":"#);
+    text.push_str(&id.to_string());
+    text.push('}');
     text
 }

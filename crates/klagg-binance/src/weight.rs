@@ -242,12 +242,12 @@ impl WeightBudget {
         self.refusals_total += 1;
         let after = |seconds: i64| now.plus(seconds.clamp(0, BLOCK_MS_MAX / 1_000) * 1_000);
         let until = match refusal {
-            Refusal::TooMany { retry_after_s: Some(seconds) } => after(seconds),
             Refusal::TooMany { retry_after_s: None } => self.next_minute(now),
             Refusal::Banned { until: Some(until), .. } => {
                 until.plus(TURN_MARGIN_MS).plus(-self.offset_ms).max(now)
             }
-            Refusal::Banned { retry_after_s: Some(seconds), .. } => after(seconds),
+            Refusal::TooMany { retry_after_s: Some(seconds) }
+            | Refusal::Banned { retry_after_s: Some(seconds), .. } => after(seconds),
             Refusal::Banned { .. } => now.plus(BAN_MS_MIN),
             Refusal::Forbidden => now.plus(FORBIDDEN_MS),
         };

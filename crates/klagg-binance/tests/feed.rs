@@ -1,5 +1,7 @@
 //! The feed against a small exchange on loopback: liveness, back-pressure, reconnects, shutdown.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -133,7 +135,7 @@ fn config(base_url: String) -> StreamConfig {
             silence: Duration::from_secs(15),
             ping_cadence: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
-            rotation: Duration::from_secs(3_600),
+            rotation: Duration::from_hours(1),
             rotation_jitter: Duration::ZERO,
             backoff: Backoff { floor: Duration::from_millis(5), ceiling: Duration::from_millis(9) },
             messages_per_second: 8,

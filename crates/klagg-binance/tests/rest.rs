@@ -1,5 +1,7 @@
 //! The REST client against a small server on loopback that misbehaves on purpose.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

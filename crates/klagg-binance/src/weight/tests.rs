@@ -103,7 +103,7 @@ fn run_schedule(seed: u64) {
     let skew = i64::try_from(random.below(120_000)).unwrap() - 60_000;
     budget.set_offset(skew);
     let mut now = at(0);
-    let mut charges: Vec<(UnixMillis, u32)> = Vec::new();
+    let mut ledger: Vec<(UnixMillis, u32)> = Vec::new();
     let mut by_minute: BTreeMap<i64, u32> = BTreeMap::new();
     let mut under_way: Vec<(UnixMillis, u32)> = Vec::new();
     let mut granted = 0;
@@ -122,9 +122,9 @@ fn run_schedule(seed: u64) {
             Ok(()) => {
                 granted += weight;
                 let latency = i64::try_from(random.below(3_000)).unwrap();
-                let charged = now.plus(i64::try_from(random.below(3_000)).unwrap().min(latency));
-                charges.push((charged, weight));
-                let minute = charged.plus(skew).0.div_euclid(MINUTE_MS);
+                let charged_at = now.plus(i64::try_from(random.below(3_000)).unwrap().min(latency));
+                ledger.push((charged_at, weight));
+                let minute = charged_at.plus(skew).0.div_euclid(MINUTE_MS);
                 *by_minute.entry(minute).or_default() += weight;
                 under_way.push((now.plus(latency), weight));
             }
@@ -139,9 +139,9 @@ fn run_schedule(seed: u64) {
         }
     }
     assert!(granted > 1_920, "seed {seed}: a schedule must reach the limit, got {granted}");
-    charges.sort_unstable();
-    for (index, &(from, _)) in charges.iter().enumerate() {
-        let sum: u32 = charges[index..]
+    ledger.sort_unstable();
+    for (index, &(from, _)) in ledger.iter().enumerate() {
+        let sum: u32 = ledger[index..]
             .iter()
             .take_while(|&&(time, _)| time < from.plus(MINUTE_MS))
             .map(|&(_, weight)| weight)
