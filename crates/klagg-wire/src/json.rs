@@ -44,7 +44,7 @@ impl Parser {
         self.bytes.extend_from_slice(input);
         let mut tape: Tape<'p> = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
         let result = simd_json::fill_tape(&mut self.bytes, &mut self.buffers, &mut tape)
-            .map_err(|error| syntax_error(&error))
+            .map_err(|error| syntax_error(&error, input))
             .and_then(|()| read(Json { nodes: &tape.0 }));
         self.tape = tape.reset();
         result
@@ -60,21 +60,47 @@ impl std::fmt::Debug for Parser {
     }
 }
 
-fn syntax_error(error: &simd_json::Error) -> WireError {
+#[cold]
+fn syntax_error(error: &simd_json::Error, input: &[u8]) -> WireError {
     let offset = error.index();
     let fault = match error.error() {
         ErrorType::DepthLimitExceeded => return WireError::TooDeep { offset },
-        ErrorType::InvalidUtf8 => "not UTF-8",
         ErrorType::InvalidEscape
         | ErrorType::InvalidUnicodeEscape
         | ErrorType::InvalidUnicodeCodepoint => "a bad escape",
         ErrorType::InvalidNumber | ErrorType::InvalidExponent => "a bad number",
-        ErrorType::UnterminatedString => "a string without an end",
         ErrorType::TrailingData => "more bytes than one value",
+        // Faults of the first pass, which does not say where.
+        _ if offset == 0 => return broken_text(input),
         ErrorType::Eof | ErrorType::Syntax => "cut short or broken",
         _ => "an unexpected byte",
     };
     WireError::Syntax { offset, fault }
+}
+
+/// Finds what is wrong with the texts of a document: not UTF-8, a bare control character inside,
+/// no end. Texts may also be fine.
+fn broken_text(input: &[u8]) -> WireError {
+    if let Err(error) = std::str::from_utf8(input) {
+        return WireError::Syntax { offset: error.valid_up_to(), fault: "not UTF-8" };
+    }
+    let mut start = None;
+    let mut bytes = input.iter().enumerate();
+    while let Some((offset, &byte)) = bytes.next() {
+        match (byte, start) {
+            (b'"', None) => start = Some(offset),
+            (b'"', Some(_)) => start = None,
+            (b'\\', Some(_)) => drop(bytes.next()),
+            (0..b' ', Some(_)) => {
+                return WireError::Syntax { offset, fault: "a control character in a text" };
+            }
+            _ => {}
+        }
+    }
+    match start {
+        Some(offset) => WireError::Syntax { offset, fault: "a text without an end" },
+        None => WireError::Syntax { offset: 0, fault: "cut short, or an unexpected byte" },
+    }
 }
 
 /// One value of a document.
