@@ -80,8 +80,8 @@ fn digit(byte: u8) -> Result<u8, DecimalError> {
 
 /// A decimal on its way to text; made by the `display` method of each decimal type.
 ///
-/// Prints at least the asked number of decimals, zero padded, and more where the value has more
-/// digits that are not zero: printing never rounds.
+/// Prints at least the asked number of decimals (at most those that the type keeps), zero padded,
+/// and more where the value has more digits that are not zero: printing never rounds.
 #[derive(Debug, Clone, Copy)]
 pub struct DisplayDecimal {
     value: i128,

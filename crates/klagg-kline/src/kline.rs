@@ -105,9 +105,12 @@ impl Kline {
     }
 
     /// Whether no trade fell into it.
+    ///
+    /// Both are asked: should the exchange ever publish a volume with a count of zero, that volume
+    /// must not vanish in a merge.
     #[inline]
     pub const fn is_flat(&self) -> bool {
-        self.trade_count == 0
+        self.trade_count == 0 && self.volume.scaled() == 0
     }
 
     /// Whether its lowest and highest trade ids are known.
@@ -165,8 +168,9 @@ impl Kline {
 
     /// Merges another part of the same span of time into this one.
     ///
-    /// Where both have ids, in any order; a part without ids must be the later one. A flat part
-    /// adds nothing to one with trades. `open_time` stays this one's.
+    /// Where both have ids, in any order; where one has none, `part` must be the later one, and the
+    /// whole has no ids either. A flat part adds nothing to one with trades; of two flat ones the
+    /// price of `part` stays. `open_time` stays this one's.
     pub fn merge(&mut self, part: &Self) {
         if part.is_flat() {
             if self.is_flat() {

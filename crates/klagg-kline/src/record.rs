@@ -86,10 +86,9 @@ impl KlineRecord {
         if !self.supersedes(held) {
             return None;
         }
-        if held.status != KlineStatus::Open {
-            let corrected = u32::from(!self.kline.same_values(&held.kline));
-            self.revision = self.revision.max(held.revision.saturating_add(corrected));
-        }
+        let is_corrected = held.status != KlineStatus::Open && !self.kline.same_values(&held.kline);
+        let floor = held.revision.saturating_add(u32::from(is_corrected));
+        self.revision = self.revision.max(floor);
         Some(self)
     }
 }

@@ -13,11 +13,12 @@ pub const MAX_NOTIONAL: QuoteVolume = QuoteVolume::from_scaled(1 << 94);
 pub struct TradeId(pub i64);
 
 impl TradeId {
-    /// The id that the exchange gives to the next trade.
+    /// The id that the exchange gives to the next trade. The largest id has no next one and stays:
+    /// a frame with a made-up id must not bring anybody down.
     #[must_use]
     #[inline]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -18,6 +18,7 @@ mod connection;
 mod coverage;
 mod error;
 mod folder;
+mod known;
 mod model;
 mod reader;
 mod row;

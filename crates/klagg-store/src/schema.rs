@@ -190,3 +190,38 @@ pub(crate) const CREATE_TABLES: &str = concat!(
     kline_columns!(),
     ", PRIMARY KEY (symbol, period)) STRICT, WITHOUT ROWID;"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_periods_never_change() {
+        let names: Vec<&str> = (0..15).map(|number| period_of(number).unwrap().as_str()).collect();
+        let pinned = "1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M";
+        assert_eq!(names.join(" "), pinned);
+        assert!(
+            Period::ALL.into_iter().all(|period| period_of(period_number(period)) == Some(period))
+        );
+        assert_eq!((period_of(15), period_of(-1)), (None, None));
+    }
+
+    #[test]
+    fn chunks_ascend_with_time_and_hold_what_they_should() {
+        for period in Period::ALL {
+            let mut open_time = UnixMillis(0);
+            let mut held = Vec::new();
+            while held.len() < 1_000 {
+                assert!(is_on_grid(period, period.open_time(open_time)) || open_time.0 == 0);
+                held.push(chunk_of(period, open_time));
+                open_time = period.next_open_time(open_time);
+            }
+            assert!(held.is_sorted());
+            let sizes: Vec<usize> = held.chunk_by(|a, b| a == b).map(<[i64]>::len).collect();
+            let inner = &sizes[1..sizes.len() - 1];
+            assert!(inner.iter().all(|&size| size == 16 || (period == Period::Mo1 && size == 17)));
+            assert_eq!(held[0] >> CHUNK_BITS, period_number(period));
+            assert_eq!(chunk_of(period, UnixMillis(i64::MAX)) >> CHUNK_BITS, period_number(period));
+        }
+    }
+}

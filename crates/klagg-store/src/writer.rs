@@ -115,6 +115,8 @@ struct Writing<P> {
     pull: P,
     pulled: Pull,
     open_due: Instant,
+    /// Whether the connection has failed and is to be opened anew before the next attempt.
+    is_suspect: bool,
 }
 
 /// What goes into one commit.
@@ -127,7 +129,7 @@ struct Batch {
 impl<P: FnMut(&mut Pull)> Writing<P> {
     fn new(store: Store, config: WriterConfig, lane: Arc<Lane>, pull: P) -> Self {
         let pulled = Pull::new(config.commit_rows_max);
-        Self { store, config, lane, pull, pulled, open_due: now() }
+        Self { store, config, lane, pull, pulled, open_due: now(), is_suspect: false }
     }
 
     fn run(mut self) -> Result<(), StoreError> {
@@ -203,13 +205,15 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
             }
             self.lane.pause(now() + pause);
             pause = (pause * 2).min(self.config.retry_max);
-            if let Err(error) = self.store.reopen() {
-                tracing::error!(%error, "the database cannot be opened again yet");
-            }
+            self.is_suspect = true;
         }
     }
 
     fn attempt(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if self.is_suspect {
+            self.store.reopen()?;
+            self.is_suspect = false;
+        }
         match &batch.symbols {
             Some(SymbolChange::Append(symbols)) => self.store.append_symbols(symbols)?,
             Some(SymbolChange::Retire(id)) => self.store.retire_symbol(*id)?,

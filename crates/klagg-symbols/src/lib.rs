@@ -33,6 +33,8 @@
 mod error;
 mod index;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use error::SymbolsError;
 pub use index::{SymbolIndex, SymbolReader};

@@ -1,0 +1,217 @@
+//! What the store knows of the database without asking it, and the transaction that changes both.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::connection::failed;
+use crate::coverage::{Slot, by_slot};
+use crate::schema::{
+    REPLACE_HISTORY, SELECT_CHUNK, UPSERT_HISTORY, UPSERT_OPEN, chunk_of, period_number, period_of,
+};
+use crate::{StoreError, StoredKline, WriteOutcome, row, symbols};
+
+/// What is held in memory of the database, and true of it after each commit.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// How many symbols have a number.
+    pub(crate) symbols: usize,
+    pub(crate) slots: HashMap<(SymbolId, Period), Slot>,
+    chunks: BTreeSet<i64>,
+}
+
+/// Immediate, so that it waits for a lock at its start and cannot fail half-way for want of one.
+pub(crate) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// What a transaction changed of [`Known`]; taken over once it is committed.
+struct Change {
+    outcome: WriteOutcome,
+    slots: Vec<((SymbolId, Period), Slot)>,
+    chunks: Vec<i64>,
+}
+
+impl Known {
+    pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Self, StoreError> {
+        let damaged = || StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: "a row of the table coverage does not match its checksum".to_owned(),
+        };
+        let mut known = Self { symbols: symbols::load(connection, path)?.len(), ..Self::default() };
+        let fail = |error| failed(path, error);
+        let mut statement = connection.prepare("SELECT * FROM coverage").map_err(fail)?;
+        let mut rows = statement.query([]).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            let (key, slot) = Slot::read(row).ok_or_else(damaged)?;
+            known.slots.insert(key, slot);
+        }
+        let open = connection
+            .prepare("SELECT symbol, period, open_time FROM open")
+            .and_then(|mut statement| {
+                let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                statement.query_map([], row)?.collect::<rusqlite::Result<Vec<(u32, i64, i64)>>>()
+            })
+            .map_err(fail)?;
+        for (symbol, period, open_time) in open {
+            let Some(period) = period_of(period) else { continue };
+            known.slots.entry((SymbolId(symbol), period)).or_default().open =
+                Some(UnixMillis(open_time));
+        }
+        known.chunks = connection
+            .prepare("SELECT number FROM chunk")
+            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+            .map_err(fail)?;
+        Ok(known)
+    }
+
+    /// Writes klines in one transaction; what it teaches is known from the commit on.
+    pub(crate) fn write(
+        &mut self,
+        connection: &mut Connection,
+        closed: &[StoredKline],
+        open: &[StoredKline],
+    ) -> rusqlite::Result<WriteOutcome> {
+        let transaction = begin(connection)?;
+        let mut change =
+            Change { outcome: WriteOutcome::default(), slots: Vec::new(), chunks: Vec::new() };
+        {
+            let mut upsert = transaction.prepare_cached(UPSERT_HISTORY)?;
+            for stored in closed {
+                let chunk = chunk_of(stored.period, stored.record.kline.open_time);
+                let mut changed = row::execute(&mut upsert, chunk, stored)?;
+                if changed == 0 {
+                    changed = supersede(&transaction, chunk, stored)?;
+                }
+                change.outcome.count(changed);
+            }
+        }
+        self.update_slots(&transaction, closed, &mut change)?;
+        self.write_open_rows(&transaction, open, &mut change)?;
+        transaction.commit()?;
+        self.slots.extend(change.slots);
+        self.chunks.extend(change.chunks);
+        Ok(change.outcome)
+    }
+
+    fn update_slots(
+        &self,
+        transaction: &Transaction<'_>,
+        closed: &[StoredKline],
+        change: &mut Change,
+    ) -> rusqlite::Result<()> {
+        let sorted = by_slot(closed);
+        let mut confirmed = Vec::new();
+        let mut times = Vec::new();
+        for group in sorted
+            .chunk_by(|left, right| (left.symbol, left.period) == (right.symbol, right.period))
+        {
+            let key = (group[0].symbol, group[0].period);
+            times.clear();
+            confirmed.clear();
+            for stored in group {
+                let open_time = stored.record.kline.open_time;
+                times.push(open_time);
+                if stored.record.status == KlineStatus::Confirmed {
+                    confirmed.push(open_time);
+                }
+                self.note_chunk(transaction, key.1, open_time, change)?;
+            }
+            let before = self.slots.get(&key).copied().unwrap_or_default();
+            let mut after = before.after(key, &times, &confirmed, transaction)?;
+            if after.open.is_some_and(|open| times.last().is_some_and(|&last| open <= last)) {
+                delete_open(transaction, key)?;
+                after.open = None;
+            }
+            if after != before {
+                after.save(key, transaction)?;
+                change.slots.push((key, after));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_chunk(
+        &self,
+        transaction: &Transaction<'_>,
+        period: Period,
+        open_time: UnixMillis,
+        change: &mut Change,
+    ) -> rusqlite::Result<()> {
+        let chunk = chunk_of(period, open_time);
+        if change.chunks.last() == Some(&chunk) || self.chunks.contains(&chunk) {
+            return Ok(());
+        }
+        let mut insert = transaction
+            .prepare_cached("INSERT OR IGNORE INTO chunk (period, number) VALUES (?1, ?2)")?;
+        insert.execute(params![period_number(period), chunk])?;
+        change.chunks.push(chunk);
+        Ok(())
+    }
+
+    /// Open klines whose history is already stored, or later than theirs, are passed over.
+    fn write_open_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        open: &[StoredKline],
+        change: &mut Change,
+    ) -> rusqlite::Result<()> {
+        let mut upsert = transaction.prepare_cached(UPSERT_OPEN)?;
+        let mut changed_slots: HashMap<_, _> = change.slots.drain(..).collect();
+        for stored in open {
+            let key = (stored.symbol, stored.period);
+            let open_time = stored.record.kline.open_time;
+            let slot = changed_slots
+                .entry(key)
+                .or_insert_with(|| self.slots.get(&key).copied().unwrap_or_default());
+            let is_past = slot.stored.is_some_and(|(_, last)| open_time <= last);
+            let changed = if is_past {
+                0
+            } else {
+                row::execute(&mut upsert, period_number(stored.period), stored)?
+            };
+            if changed > 0 {
+                slot.open = Some(open_time);
+            }
+            change.outcome.count(changed);
+        }
+        change.slots = changed_slots.into_iter().collect();
+        Ok(())
+    }
+}
+
+/// The long way: reads what is stored and decides. Taken when the upsert changed nothing, which
+/// may mean that the revision has to rise, or that the stored row is damaged.
+fn supersede(
+    transaction: &Transaction<'_>,
+    chunk: i64,
+    stored: &StoredKline,
+) -> rusqlite::Result<usize> {
+    let open_time = stored.record.kline.open_time.0;
+    let held = transaction
+        .prepare_cached(SELECT_CHUNK)?
+        .query_row(params![chunk, stored.symbol.0, open_time, open_time + 1], |held| {
+            Ok(row::read(held, stored.symbol, stored.period))
+        })
+        .optional()?
+        .flatten();
+    let record = match held {
+        Some(held) => stored.record.superseding(&held),
+        None => Some(stored.record),
+    };
+    let Some(record) = record else { return Ok(0) };
+    let mut replace = transaction.prepare_cached(REPLACE_HISTORY)?;
+    row::execute(&mut replace, chunk, &StoredKline { record, ..*stored })
+}
+
+fn delete_open(
+    transaction: &Transaction<'_>,
+    (symbol, period): (SymbolId, Period),
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM open WHERE symbol = ?1 AND period = ?2")?
+        .execute(params![symbol.0, period_number(period)])
+        .map(drop)
+}

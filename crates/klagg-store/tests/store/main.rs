@@ -1,0 +1,10 @@
+//! The store from outside: files, rows, coverage, views, the writer.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod coverage;
+mod files;
+mod rows;
+mod support;
+mod views;
+mod writer;
