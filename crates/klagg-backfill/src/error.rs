@@ -57,6 +57,9 @@ pub enum BackfillError {
     /// The history's writer has ended.
     #[error("nobody takes history pages any more")]
     HistoryClosed,
+    /// The store's writer has ended.
+    #[error("the store does not take klines any more")]
+    StoreStopped,
     /// A thread for reading the store could not finish.
     #[error("reading the store was cut off")]
     ReaderLost,
@@ -73,7 +76,13 @@ impl BackfillError {
             | Self::Engine(_)
             | Self::Symbols(_)
             | Self::HistoryClosed
+            | Self::StoreStopped
             | Self::ReaderLost => false,
         }
+    }
+
+    /// Whether the backfill cannot go on: what it hands klines to is gone.
+    pub(crate) const fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Exchange { .. } | Self::Page { .. })
     }
 }

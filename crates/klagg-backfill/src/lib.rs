@@ -1,15 +1,40 @@
 //! History before live: plan by weight, fetch, seam, repair, confirmation.
+//!
+//! Always true here:
+//! - Weight is spent, not requests: what can be folded from shorter klines is not asked for, pages
+//!   have the cheapest size, and every request waits for its weight at [`klagg_binance`].
+//! - What is handed on was checked against what was asked for: no hole, nothing outside. A page
+//!   that is refused or does not come is counted, and stays missing until it comes.
+//! - A longer kline is folded only from children that are all confirmed.
+//! - Everything runs inside one future: nothing is detached, dropping it ends all requests.
+//!
+//! What decides is pure ([`plan`], the fold, the comparison); [`backfill_task`] is the shell.
+//! Deliberately absent: sockets, SQL, the exchange's JSON.
+//!
+//! How a start goes: what the store has is loaded; what open klines are made of is fetched; the
+//! minute in which the feed began is fetched once it is final (the seam, after which nothing is
+//! missing); then all older history, while closed minutes are compared with the exchange's own.
+
+mod config;
+mod confirm;
+mod desk;
 mod error;
+mod load;
 mod pages;
 mod plan;
 mod progress;
+mod record;
 mod reply;
 mod spans;
+mod state;
 mod symbols;
+mod task;
 
+pub use config::{BackfillCommand, BackfillConfig, BackfillParts, Clock, Confirmation, StoreParts};
 pub use error::BackfillError;
 pub use pages::Page;
 pub use plan::{Depth, Held, Wanted, plan};
 pub use progress::{BackfillCounts, BackfillProgress, Phase};
 pub use spans::{Span, Spans};
 pub use symbols::{Discovery, SymbolFilter, discover, entry, stored};
+pub use task::backfill_task;

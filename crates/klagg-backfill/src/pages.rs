@@ -37,13 +37,11 @@ pub(crate) fn klines_between(period: Period, from: UnixMillis, until: UnixMillis
     if from >= until {
         return 0;
     }
-    match period.fixed_millis() {
-        Some(millis) => u64::try_from(until.since(from) / millis).unwrap_or(0),
-        None => {
-            let months = |at: &UnixMillis| Some(period.next_open_time(*at));
-            std::iter::successors(Some(from), months).take_while(|&at| at < until).count() as u64
-        }
+    if let Some(millis) = period.fixed_millis() {
+        return u64::try_from(until.since(from) / millis).unwrap_or(0);
     }
+    let next = |at: &UnixMillis| Some(period.next_open_time(*at));
+    std::iter::successors(Some(from), next).take_while(|&at| at < until).count() as u64
 }
 
 /// The open time `klines` before `until`, which is on the grid.

@@ -30,6 +30,16 @@ impl Held {
         &self.spans[index]
     }
 
+    /// Adds `[from, until)` of the period at `index`, and nothing else.
+    ///
+    /// Both ends must lie on the period's grid.
+    pub(crate) fn mark(&mut self, index: usize, span: Span) {
+        let period = self.periods.get(index);
+        debug_assert!(period.open_time(span.from) == span.from);
+        debug_assert!(period.open_time(span.until) == span.until);
+        self.spans[index].add(span.from, span.until);
+    }
+
     /// Adds `[from, until)` of the period at `index`, and what can be folded from it upward.
     ///
     /// Both ends must lie on the period's grid.
@@ -97,6 +107,8 @@ impl Wanted<'_> {
         let until = period.open_time(self.settled);
         let listed = period.open_time(self.first_open_time);
         let from = match self.depth {
+            // On its first day all its minutes are few, and tell when it was listed.
+            Depth::Recent if index == 0 && self.settled < self.first_day_until() => listed,
             Depth::Recent => self.recent_from(index),
             Depth::Full => {
                 let kept = klines_before(period, until, self.capacity[index] as u64);
@@ -106,6 +118,11 @@ impl Wanted<'_> {
             }
         };
         Span { from: from.max(listed).min(until), until }
+    }
+
+    /// End of the day on which the symbol was listed.
+    pub(crate) fn first_day_until(&self) -> UnixMillis {
+        Period::D1.next_open_time(self.first_open_time)
     }
 
     /// The oldest kline of which an open or just closed longer kline is made; for minutes, as

@@ -84,3 +84,21 @@ pub struct BackfillProgress {
     /// How long the phase will still take at the present pace, if it can be told.
     pub remaining: Option<Duration>,
 }
+
+impl BackfillProgress {
+    /// Nothing done yet: what a `watch` channel begins with.
+    pub fn begin(weight: WeightStatus) -> Self {
+        Self {
+            phase: Phase::Loading,
+            ready: false,
+            history_complete: false,
+            symbols_done: 0,
+            symbols_total: 0,
+            unconfirmed_symbols: 0,
+            confirmed_until: None,
+            counts: BackfillCounts::default(),
+            weight,
+            remaining: None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the backfill is given: its numbers, and the parts it connects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use klagg_binance::RestClient;
+use klagg_engine::{EngineControl, HistoryPage, HistoryReader};
+use klagg_kline::{PeriodSet, SymbolId, UnixMillis};
+use klagg_store::{StoreReaderFactory, WriterHandle};
+use klagg_symbols::SymbolIndex;
+use tokio::sync::{mpsc, watch};
+
+use crate::{BackfillError, BackfillProgress};
+
+/// Which closed minutes are compared with the exchange's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// All of them: provisional ones at once, the others when the oldest has waited so long.
+    Everything {
+        /// In milliseconds of exchange time; up to 99 minutes cost one weight.
+        wait_ms: i64,
+    },
+    /// Only provisional ones.
+    Doubtful,
+}
+
+/// The numbers of the backfill.
+#[derive(Debug, Clone)]
+pub struct BackfillConfig {
+    /// What is folded.
+    pub periods: PeriodSet,
+    /// How many closed klines of each period the history keeps, in the order of `periods`;
+    /// [`usize::MAX`]: all there are.
+    pub capacity: Vec<usize>,
+    /// How many klines of a period are fetched at most to fill the hole that a stop left in the
+    /// store.
+    pub gap_klines_max: u64,
+    /// Most requests under way at once.
+    pub concurrency: usize,
+    /// How long after its end a kline is final at the exchange, in milliseconds.
+    pub settle_ms: i64,
+    /// Which closed minutes are confirmed.
+    pub confirmation: Confirmation,
+    /// How often is looked for something to confirm.
+    pub tick: Duration,
+    /// How long a symbol is left alone after a request for it failed, in exchange time.
+    pub retry_ms: i64,
+    /// How often the history is checked for klines that are still missing, and the exchange's
+    /// clock is measured.
+    pub audit_cadence: Duration,
+}
+
+impl BackfillConfig {
+    pub(crate) fn check(&self) -> Result<(), BackfillError> {
+        let refuse =
+            |name, value: String, allowed| Err(BackfillError::Setting { name, value, allowed });
+        if self.capacity.len() != self.periods.len() {
+            let value = self.capacity.len().to_string();
+            return refuse("capacity", value, "one number for each period");
+        }
+        if self.concurrency == 0 {
+            return refuse("concurrency", "0".to_owned(), "at least 1");
+        }
+        if !(0..=60_000).contains(&self.settle_ms) {
+            return refuse("settle_ms", self.settle_ms.to_string(), "0 to 60000");
+        }
+        if self.tick.is_zero() || self.audit_cadence.is_zero() {
+            return refuse("tick", "0".to_owned(), "above 0, and so for `audit_cadence`");
+        }
+        Ok(())
+    }
+}
+
+/// Where stored klines come from and new ones go to.
+#[derive(Debug, Clone)]
+pub struct StoreParts {
+    /// Makes the reader.
+    pub reader: StoreReaderFactory,
+    /// Takes rows.
+    pub writer: WriterHandle,
+}
+
+/// A change while the backfill runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackfillCommand {
+    /// These symbols are folded from now on; the index holds them.
+    Add(Vec<SymbolId>),
+    /// These are no longer.
+    Retire(Vec<SymbolId>),
+}
+
+/// Tells the exchange's time.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// The parts that the backfill connects.
+pub struct BackfillParts {
+    /// Asks the exchange.
+    pub rest: RestClient,
+    /// Names and listing times.
+    pub index: SymbolIndex,
+    /// Takes what open and just closed klines are made of. Its symbols must have been added.
+    pub engine: EngineControl,
+    /// Tells what is held.
+    pub history: HistoryReader,
+    /// The history's only writer is at the other end.
+    pub pages: mpsc::Sender<HistoryPage>,
+    /// The store, if there is one.
+    pub store: Option<StoreParts>,
+    /// The exchange's time; [`klagg_binance::ExchangeClock::exchange`] of the client is one.
+    pub clock: Clock,
+    /// Exchange time at which all feed connections delivered for the first time: minutes after
+    /// that one are complete. `None` until then.
+    pub live_from: watch::Receiver<Option<UnixMillis>>,
+    /// Changes of what is folded.
+    pub commands: mpsc::Receiver<BackfillCommand>,
+    /// Takes how far it is.
+    pub progress: watch::Sender<BackfillProgress>,
+    /// Whether to stop.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for BackfillParts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("BackfillParts")
+            .field("store", &self.store.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Pages in, longer klines out.
+
+use klagg_kline::{Period, Price, Volume};
+
+use super::*;
+use crate::plan::{Depth, plan};
+
+const NOW: UnixMillis = UnixMillis(1_791_460_933_250);
+const CAPACITY: [usize; 6] = [1_000, 1_000, 1_000, 1_000, 1_000, usize::MAX];
+
+/// A market that is a function of time: any kline of it can be made naively.
+fn minute(open_time: i64) -> Kline {
+    let step = (open_time / 60_000) % 97;
+    let price = |offset: i64| Price::from_scaled(1_000_000 + (step * 31 + offset) % 89);
+    let (open, close) = (price(0), price(7));
+    let volume = Volume::from_scaled(i128::from(step + 1));
+    Kline {
+        open,
+        close,
+        high: open.max(close),
+        low: open.min(close),
+        volume,
+        trade_count: step.unsigned_abs() + 1,
+        ..Kline::flat(UnixMillis(open_time), open)
+    }
+}
+
+/// The kline by definition: over all its minutes since the listing.
+fn official(period: Period, open: UnixMillis, listed: UnixMillis) -> Option<Kline> {
+    let until = period.next_open_time(open);
+    let mut at = open.max(listed);
+    let mut whole: Option<Kline> = None;
+    while at < until {
+        let part = minute(at.0);
+        whole = Some(match whole {
+            None => Kline { open_time: open, ..part },
+            Some(sum) => Kline {
+                high: sum.high.max(part.high),
+                low: sum.low.min(part.low),
+                close: part.close,
+                volume: sum.volume + part.volume,
+                trade_count: sum.trade_count + part.trade_count,
+                ..sum
+            },
+        });
+        at = at.plus(60_000);
+    }
+    whole
+}
+
+fn reply(page: &Page, listed: UnixMillis) -> Vec<Kline> {
+    let mut klines = Vec::new();
+    let mut at = page.from;
+    while at < page.until {
+        if page.period.next_open_time(at) > listed {
+            klines.extend(official(page.period, at, listed));
+        }
+        at = page.period.next_open_time(at);
+    }
+    klines
+}
+
+fn wanted<'a>(
+    periods: &'a PeriodSet,
+    stored_until: &'a [Option<UnixMillis>],
+    first_open_time: UnixMillis,
+    depth: Depth,
+) -> Wanted<'a> {
+    let gap_klines_max = 10_000;
+    let settled = NOW.plus(-2_500);
+    Wanted {
+        periods,
+        capacity: &CAPACITY,
+        first_open_time,
+        stored_until,
+        gap_klines_max,
+        settled,
+        depth,
+    }
+}
+
+/// Fetches everything; every kline that comes out must be the official one, and all must come.
+fn check_all(listed: UnixMillis) {
+    let periods = PeriodSet::default();
+    let first_day = Period::D1.open_time(listed);
+    let stored = vec![None; periods.len()];
+    let mut state = SymbolState::new(SymbolId(0), "X".into(), first_day, &periods);
+    let mut got: Vec<BTreeMap<UnixMillis, Kline>> = vec![BTreeMap::new(); periods.len()];
+    for depth in [Depth::Recent, Depth::Full] {
+        let wanted = wanted(&periods, &stored, first_day, depth);
+        for index in 0..periods.len() {
+            for page in plan(&state.held, &wanted, index) {
+                let klines = reply(&page, listed);
+                let confirmed = state.take_page(index, &page, klines, &wanted).unwrap();
+                for Confirmed { index, klines } in confirmed {
+                    for kline in klines {
+                        let expected = official(periods.get(index), kline.open_time, listed);
+                        assert_eq!(Some(kline), expected, "{}", periods.get(index));
+                        let before = got[index].insert(kline.open_time, kline);
+                        assert_eq!(before, None, "made twice");
+                    }
+                }
+            }
+        }
+    }
+    let wanted = wanted(&periods, &stored, first_day, Depth::Full);
+    for (index, got) in got.iter().enumerate() {
+        let period = periods.get(index);
+        let span = wanted.span(index);
+        let mut at = span.from;
+        while at < span.until {
+            let due = period.next_open_time(at) > listed;
+            assert_eq!(got.contains_key(&at), due, "{period} at {at}");
+            at = period.next_open_time(at);
+        }
+    }
+    assert!(state.cached() < 400, "{} klines kept for folding", state.cached());
+}
+
+#[test]
+fn an_old_symbol_ends_with_all_its_history_each_kline_once() {
+    check_all(Period::D1.open_time(UnixMillis(1_760_000_000_000)));
+}
+
+#[test]
+fn a_symbol_listed_amid_a_day_begins_with_its_first_minute() {
+    check_all(UnixMillis(1_791_300_000_000 - 1_791_300_000_000 % 60_000));
+    check_all(Period::M1.open_time(NOW.plus(-37 * 60_000)));
+    // Young enough that no 4h kline has closed yet, and no hour.
+    check_all(Period::M1.open_time(NOW.plus(-180 * 60_000)));
+    check_all(Period::H4.open_time(NOW).plus(60_000));
+}
+
+#[test]
+fn a_bad_page_changes_nothing_and_can_be_asked_for_again() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let first_day = UnixMillis(0);
+    let mut state = SymbolState::new(SymbolId(0), "X".into(), first_day, &periods);
+    let wanted = wanted(&periods, &stored, first_day, Depth::Recent);
+    let page = plan(&state.held, &wanted, 0)[0];
+    let mut klines = reply(&page, first_day);
+    klines.remove(3);
+    let error = state.take_page(0, &page, klines, &wanted).unwrap_err();
+    assert_eq!(error, "a hole between klines");
+    let late = reply(&page, page.from.plus(120_000));
+    let error = state.take_page(0, &page, late, &wanted).unwrap_err();
+    assert_eq!(error, "the oldest klines are missing", "it was listed long ago");
+    assert_eq!(plan(&state.held, &wanted, 0), [page]);
+    assert!(state.take_page(0, &page, reply(&page, first_day), &wanted).is_ok());
+    assert_eq!(plan(&state.held, &wanted, 0), []);
+}
+
+#[test]
+fn stored_klines_are_not_asked_for_and_complete_longer_ones() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let mut state = SymbolState::new(SymbolId(0), "X".into(), UnixMillis(0), &periods);
+    let wanted = wanted(&periods, &stored, UnixMillis(0), Depth::Full);
+    let span = wanted.span(0);
+    let all = Page { period: Period::M1, from: span.from, until: span.until, klines: 0 };
+    let mut klines = reply(&all, UnixMillis(0));
+    klines.remove(500);
+    let confirmed = state.take_stored(0, &klines, &wanted);
+    assert_eq!(confirmed[0].index, 1, "the minutes themselves are in the store");
+    assert!(confirmed.iter().any(|folded| folded.index == 3), "hours are folded");
+    let missing = plan(&state.held, &wanted, 0);
+    assert_eq!(missing.len(), 1);
+    assert_eq!(missing[0].klines, 1, "only the hole");
+    let hole = reply(&missing[0], UnixMillis(0));
+    let confirmed = state.take_page(0, &missing[0], hole, &wanted).unwrap();
+    assert_eq!(confirmed[1].index, 1, "and with it the five minutes around it");
+}
