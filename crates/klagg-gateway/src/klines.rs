@@ -218,3 +218,6 @@ impl GlobalKlines {
         (SymbolId((offset / periods) as u32), (offset % periods) as u8)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,8 +42,10 @@ pub struct GatewayParts {
     /// The persistence path: a wake-up with each snapshot. Full is no loss, for the writer reads
     /// what it lacks from the history.
     pub db_queue: mpsc::Sender<Arc<GlobalKlines>>,
-    /// Becomes `true` (or is dropped) once the feeds have closed: then the workers are pulled
-    /// until they have nothing more, and the gateway ends.
+    /// Becomes `true` (or is dropped) once the feeds and controls of the engine are dropped and
+    /// [`Engine::join`](klagg_engine::Engine::join) is under way on a thread of its own: then the
+    /// workers are pulled until they have nothing more, three seconds at most, and the gateway
+    /// ends.
     pub shutdown: watch::Receiver<bool>,
 }
 
@@ -151,7 +153,7 @@ impl Gateway {
         let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
         let mut ticks = interval(SHUTDOWN_CADENCE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        while !(self.unfinished().is_empty() && pages.is_empty()) && Instant::now() < deadline {
+        loop {
             ticks.tick().await;
             while self.core.has_room_for_page() {
                 let Ok(page) = pages.try_recv() else { break };
@@ -161,6 +163,10 @@ impl Gateway {
             // Cut short, a pull has applied what was answered; the rest is told below.
             let _ = timeout_at(deadline, pull).await;
             self.publish(clock());
+            let all = self.unfinished().is_empty() && pages.is_empty();
+            if all || Instant::now() >= deadline {
+                break;
+            }
         }
         let unfinished = self.unfinished();
         if !unfinished.is_empty() {

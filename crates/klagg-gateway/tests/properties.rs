@@ -44,9 +44,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => place().prop_map(Step::Trade),
         4 => place().prop_map(Step::Close),
         2 => (place(), 0..3_usize).prop_map(|(place, age)| Step::Correct(place, age)),
-        1 => place().prop_map(Step::Refold),
+        3 => place().prop_map(Step::Refold),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(stalled, keep)| Step::Tick { stalled, keep }),
-        2 => any::<usize>().prop_map(Step::Repeat),
+        4 => any::<usize>().prop_map(Step::Repeat),
         1 => any::<usize>().prop_map(Step::Die),
     ];
     vec(step, 1..120)

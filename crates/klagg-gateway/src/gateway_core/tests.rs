@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use klagg_engine::{HistoryConfig, WorkerCounters, history};
+use klagg_engine::{HistoryConfig, HistoryReader, WorkerCounters, history};
 use klagg_kline::{Kline, KlineRecord, Period, PeriodSet, Price, SymbolId, TradeId};
 
 use super::*;
@@ -18,15 +18,19 @@ fn config() -> GatewayConfig {
 }
 
 fn core(workers: usize) -> GatewayCore {
+    core_and_history(workers).0
+}
+
+fn core_and_history(workers: usize) -> (GatewayCore, HistoryReader) {
     let config = config();
-    let (writer, _) = history(HistoryConfig {
+    let (writer, reader) = history(HistoryConfig {
         periods: config.periods.clone(),
         symbols_max: config.symbols_max,
         capacity: vec![16, 16],
         log_capacity: 64,
     })
     .unwrap();
-    GatewayCore::new(&config, workers, writer).unwrap()
+    (GatewayCore::new(&config, workers, writer).unwrap(), reader)
 }
 
 fn data(symbol: u32, minute: i64, last_id: i64, status: KlineStatus) -> KlineData {
@@ -108,7 +112,7 @@ fn what_a_late_worker_showed_stays_and_is_stale_since_its_last_answer() {
 
 #[test]
 fn an_older_delta_cannot_take_a_slot_back_but_its_closed_klines_count() {
-    let mut core = core(1);
+    let (mut core, history) = core_and_history(1);
     let now = UnixMillis(0);
     let _ = core.take(0, delta(5, vec![open(0, 3, 9)], vec![closed(0, 2, 5)]), Timing::InTime, now);
     let older = delta(4, vec![open(0, 2, 4), open(1, 2, 4)], vec![closed(2, 1, 3)]);
@@ -121,6 +125,7 @@ fn an_older_delta_cannot_take_a_slot_back_but_its_closed_klines_count() {
     assert_eq!(slot(2).last_closed, Some(closed(2, 1, 3).record));
     assert_eq!((snapshot.counters.deltas, snapshot.counters.deltas_late), (2, 1));
     assert_eq!(core.last_delta(0).map(|delta| delta.sequence), Some(5));
+    assert_eq!(history.get(SymbolId(2), 0, UnixMillis(60_000)), Some(closed(2, 1, 3).record));
 }
 
 #[test]
