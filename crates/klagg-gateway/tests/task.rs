@@ -1,7 +1,7 @@
 //! The gateway task on real workers: what is fed becomes visible, stalls and deaths stay local,
 //! and shutdown hands out the rest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klagg_engine::{
@@ -9,7 +9,8 @@ use klagg_engine::{
     HistoryPage, HistoryReader, NewSymbolSpec, SequencerConfig, WorkerReadHandle, history,
 };
 use klagg_gateway::{
-    GatewayConfig, GatewayError, GatewayParts, GatewayReport, GlobalKlines, gateway_task,
+    Consumer, GatewayConfig, GatewayError, GatewayParts, GatewayReport, GlobalKlines,
+    ReadScheduler, Update, gateway_task,
 };
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, PeriodSet, Price, Quantity, Side};
 use klagg_kline::{SymbolId, Trade, TradeId, UnixMillis};
@@ -214,7 +215,7 @@ async fn a_dead_worker_is_told_of_and_the_others_go_on() {
     }
     pipeline.feed.flush().unwrap();
     let shown = pipeline.wait_for(|klines| last_id(klines, 0) == 1).await;
-    assert!(shown.workers[1].alarmed && !shown.workers[0].alarmed);
+    assert!(shown.workers[1].alarmed && !shown.workers[0].dead);
     let (report, last, _) = pipeline.stop().await;
     assert_eq!(report.unfinished, [0; 0], "nobody waits for the dead");
     assert!(last.workers[0].finished);
@@ -248,6 +249,52 @@ async fn history_pages_are_taken_and_the_newest_kline_is_shown() {
     assert_eq!((shown.counters.pages, shown.counters.closed_applied), (4, 20));
     assert_eq!(pipeline.history.len(SymbolId(0), 0), 5);
     pipeline.stop().await;
+}
+
+/// Notes the minutes that closed, and lets three snapshots pass in each call.
+struct Slow {
+    klines: watch::Receiver<Arc<GlobalKlines>>,
+    closed: Arc<Mutex<Vec<(SymbolId, UnixMillis)>>>,
+}
+
+impl Consumer for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn on_update(&mut self, update: &Update<'_>) {
+        let later = update.klines.sequence + 3;
+        while self.klines.has_changed().is_ok() && self.klines.borrow().sequence < later {
+            std::thread::yield_now();
+        }
+        let minutes = update.closed.iter().filter(|data| data.period_index == 0);
+        let minutes = minutes.map(|data| (data.symbol, data.record.kline.open_time));
+        self.closed.lock().expect("nobody panics").extend(minutes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_slower_than_the_ticks_misses_no_closed_kline() {
+    let mut pipeline = Pipeline::start(config(), |_| ());
+    let closed = Arc::new(Mutex::new(Vec::new()));
+    let slow = Slow { klines: pipeline.klines.clone(), closed: Arc::clone(&closed) };
+    let scheduler =
+        ReadScheduler::new(pipeline.history.clone(), vec![Box::new(slow)], Duration::ZERO);
+    let running = tokio::spawn(scheduler.run(pipeline.klines.clone()));
+    for minute in 0..30 {
+        pipeline.trade_all(minute);
+        let shown = pipeline.klines.borrow().sequence;
+        pipeline.wait_for(|klines| klines.sequence > shown).await;
+    }
+    let (report, _, _) = pipeline.stop().await;
+    let reports = timeout(DEADLINE, running).await.expect("in time").expect("no panic");
+    assert!(reports[0].calls <= report.published.div_ceil(3) + 1, "two of three are skipped");
+    assert_eq!(reports[0].slow, reports[0].calls);
+    let mut closed = closed.lock().unwrap().clone();
+    closed.sort_unstable();
+    let minutes = (0..29).map(|minute| UnixMillis(minute * MINUTE));
+    let all = (0..4).flat_map(|symbol| minutes.clone().map(move |time| (SymbolId(symbol), time)));
+    assert_eq!(closed, all.collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
