@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Layers};
 use crate::exit::Exit;
+use crate::pipeline;
 
 /// Folds every trade of Binance USD-M futures into exact klines of all periods, as they happen.
 #[derive(Debug, Parser)]
@@ -83,7 +84,8 @@ impl Settings {
 /// What went wrong, as a chain of sentences.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Run(_) | Command::Demo(_) => anyhow::bail!("not composed yet"),
+        Command::Run(settings) => pipeline::run(&settings),
+        Command::Demo(settings) => pipeline::demo(&settings),
         Command::Config(settings) => {
             let printed = config::print(&settings.layers(Layers::default())?)?;
             write_stdout(&printed)?;

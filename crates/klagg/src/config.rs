@@ -45,7 +45,7 @@ pub(crate) struct Exchange {
     pub(crate) quote_assets: Vec<String>,
     pub(crate) symbols: Vec<String>,
     pub(crate) weight_per_minute: u32,
-    pub(crate) weight_share: f64,
+    pub(crate) weight_percent: u8,
 }
 
 /// The websocket connections.
@@ -156,6 +156,7 @@ pub(crate) struct Sim {
     pub(crate) symbols: usize,
     pub(crate) history_days: u32,
     pub(crate) trades_per_second: f64,
+    pub(crate) weight_per_minute: u32,
 }
 
 fn periods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeriodSet, D::Error> {
@@ -244,7 +245,7 @@ mod tests {
         check("feed.stream", "depth", &["aggTrade", "trade"]);
         check("web.listen", "localhost", &["address and port"]);
         check("exchange.rest_url", "ftp://a", &["http://", "https://"]);
-        check("exchange.weight_share", "1.5", &["0.05 to 0.95"]);
+        check("exchange.weight_percent", "120", &["5 to 95"]);
         check("store.enabled", "yes", &["true or false"]);
         check("engine.wrokers", "2", &["unknown key", "engine.workers"]);
     }

@@ -3,9 +3,16 @@
 //! Data goes to stdout, words go to stderr, and the exit status says how it went (see [`exit`]).
 
 mod cli;
+mod compose;
 mod config;
+mod db_writer;
 mod exit;
+mod feed_sink;
 mod logs;
+mod parts;
+mod pipeline;
+mod status;
+mod stop;
 
 use std::process::ExitCode;
 

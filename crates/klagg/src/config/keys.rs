@@ -119,9 +119,9 @@ pub(super) const KEYS: &[Key] = &[
         "The exchange's request weight limit per IP; exchangeInfo's own figure wins.",
     ),
     key(
-        "exchange.weight_share",
-        "0.8",
-        Kind::Float(0.05, 0.95),
+        "exchange.weight_percent",
+        "80",
+        Kind::Integer(5, 95),
         "Share of the weight limit that klagg may use in any rolling minute.",
     ),
     key(
@@ -297,6 +297,12 @@ pub(super) const KEYS: &[Key] = &[
         "300.0",
         Kind::Float(0.1, 100_000.0),
         "demo: trades of the whole market in a second, on average.",
+    ),
+    key(
+        "sim.weight_per_minute",
+        "12000",
+        Kind::Integer(100, 1_000_000),
+        "demo: request weight limit of the simulated exchange (the real one's is 2400).",
     ),
 ];
 

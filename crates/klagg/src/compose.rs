@@ -1,0 +1,183 @@
+//! The pipeline, joined as in `docs/ARCHITECTURE.md`: what is opened, in which order, and how it
+//! ends.
+//!
+//! Always true here:
+//! - What can be refused at once (a busy port, a data folder in use) is tried before anything is
+//!   asked of the exchange.
+//! - Sockets are opened before history is asked for, so that live and history overlap.
+//! - Shutdown follows the data: feeds end first, then the engine is drained through the gateway,
+//!   then the database writer, the web front last. Whoever was started is waited for.
+
+mod downstream;
+mod live;
+mod notices;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use klagg_backfill::{Discovery, discover};
+use klagg_binance::{RestClient, Tls};
+use klagg_engine::{HistoryReader, HistoryWriter, history};
+use klagg_gateway::GlobalKlines;
+use klagg_kline::{SymbolId, UnixMillis};
+use klagg_store::{Store, StoreReaderFactory};
+use klagg_symbols::SymbolIndex;
+use klagg_web::{WebConsumer, WebParts, WebServer};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::logs::say;
+use crate::parts;
+use crate::status::Status;
+
+/// Up to where the store holds confirmed klines, by symbol and period index.
+pub(crate) type StoredUntil = HashMap<(SymbolId, u8), UnixMillis>;
+
+/// The parts that exist before anything was asked of the exchange.
+struct Opened {
+    rest: RestClient,
+    tls: Tls,
+    index: SymbolIndex,
+    store: Option<Store>,
+    history: (HistoryWriter, HistoryReader),
+    klines: watch::Sender<Arc<GlobalKlines>>,
+    exchange_info: watch::Sender<Bytes>,
+    status: Status,
+    web: Option<Web>,
+}
+
+/// The running web front.
+struct Web {
+    consumer: WebConsumer,
+    shutdown: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Runs the pipeline until `stop` turns true. `source` is what the page calls the exchange.
+///
+/// # Errors
+/// What could not be opened or started, in a sentence. Once it runs, only a part that breaks its
+/// own rules ends it.
+pub(crate) async fn run(
+    config: &Config,
+    source: &'static str,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut opened = open(config, source).await?;
+    let web = opened.web.take();
+    let (consumer, web) = match web {
+        Some(Web { consumer, shutdown, task }) => (Some(consumer), Some((shutdown, task))),
+        None => (None, None),
+    };
+    let found = tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => None,
+        found = find_symbols(config, &mut opened) => Some(found),
+    };
+    let ended = match found {
+        None => Ok(()),
+        Some(Ok(found)) => live::run(config, opened, consumer, &found, stop).await,
+        Some(Err(error)) => Err(error),
+    };
+    if let Some((shutdown, task)) = web {
+        shutdown.send_replace(true);
+        task.await.context("the web front broke")?;
+    }
+    ended
+}
+
+/// Opens what needs no exchange, and shows the page.
+async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
+    let tls = Tls::new().context("cannot set up TLS")?;
+    let rest =
+        RestClient::new(parts::rest(config), &tls).context("exchange.rest_url cannot be used")?;
+    let store = config.store.enabled.then(|| Store::open(&parts::store(config))).transpose()?;
+    let index = match &store {
+        Some(store) => {
+            let entries = store.load_symbols()?.iter().map(klagg_backfill::entry).collect();
+            SymbolIndex::from_entries(entries, config.engine.max_symbols).with_context(|| {
+                format!("the symbols in {} do not fit", config.store.directory.display())
+            })?
+        }
+        None => SymbolIndex::empty(config.engine.max_symbols),
+    };
+    let history = history(parts::history(config))?;
+    let klines = watch::Sender::new(Arc::new(GlobalKlines::empty(config.engine.periods.clone())));
+    let exchange_info = watch::Sender::new(Bytes::new());
+    let status = Status::new(source, &rest, &klines);
+    let mut opened =
+        Opened { rest, tls, index, store, history, klines, exchange_info, status, web: None };
+    if config.web.enabled {
+        let readers = opened.store.as_ref().map(Store::reader_factory);
+        opened.web = Some(start_web(config, &opened, readers).await?);
+    }
+    Ok(opened)
+}
+
+async fn start_web(
+    config: &Config,
+    opened: &Opened,
+    store: Option<StoreReaderFactory>,
+) -> anyhow::Result<Web> {
+    let status = opened.status.clone();
+    let clock = opened.rest.clock().clone();
+    let web_parts = WebParts {
+        symbols: opened.index.clone(),
+        periods: config.engine.periods.clone(),
+        history: opened.history.1.clone(),
+        klines: opened.klines.subscribe(),
+        store,
+        exchange_info: opened.exchange_info.subscribe(),
+        status: Arc::new(move || status.report()),
+        clock: Arc::new(move || clock.exchange()),
+    };
+    let (server, consumer) = WebServer::bind(parts::web(config), web_parts).await?;
+    say(&format!("page:    http://{}/", server.local_addr()));
+    if let Some(admin) = server.admin_addr() {
+        say(&format!("health:  http://{admin}/healthz  /readyz  /metrics"));
+    }
+    let (shutdown, stop) = watch::channel(false);
+    let task = tokio::spawn(server.serve(stop));
+    Ok(Web { consumer, shutdown, task })
+}
+
+/// Asks the exchange for its symbols; numbers and stores the new ones.
+async fn find_symbols(config: &Config, opened: &mut Opened) -> anyhow::Result<Discovery> {
+    opened.status.phase("asking the exchange for its symbols");
+    let (rest, index) = (&opened.rest, &opened.index);
+    rest.server_time(klagg_binance::Priority::Urgent).await.with_context(|| {
+        format!(
+            "{} cannot be reached; check the network and exchange.rest_url, or try `klagg demo`, \
+             which needs neither",
+            config.exchange.rest_url
+        )
+    })?;
+    let filter = parts::symbol_filter(config);
+    let found = discover(rest, &filter, index, config.backfill.concurrency)
+        .await
+        .context("cannot learn which symbols there are")?;
+    anyhow::ensure!(
+        !found.active.is_empty(),
+        "no symbol is left to follow: exchange.quote_assets = {:?}, exchange.symbols = {:?}",
+        config.exchange.quote_assets,
+        config.exchange.symbols,
+    );
+    if let Some(store) = &mut opened.store {
+        let rows: Vec<_> = found.appended.iter().map(klagg_backfill::stored).collect();
+        store.append_symbols(&rows).context("cannot store the symbols' numbers")?;
+        for id in &found.retired {
+            store.retire_symbol(*id).context("cannot store that a symbol has ended")?;
+        }
+    }
+    opened.exchange_info.send_replace(found.raw.clone());
+    let folder = match &opened.store {
+        Some(store) => store.path().display().to_string(),
+        None => "none (store.enabled = false)".to_owned(),
+    };
+    say(&format!("data:    {folder}"));
+    say(&format!("symbols: {}, {} of them new", found.active.len(), found.appended.len()));
+    Ok(found)
+}

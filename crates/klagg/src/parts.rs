@@ -1,0 +1,153 @@
+//! The configuration of each part, from the program's: the only place that knows both.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use klagg_backfill::SymbolFilter;
+use klagg_binance::{
+    Backoff, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming, TradeStream,
+};
+use klagg_engine::{Continuity, EngineConfig, HistoryConfig, SequencerConfig};
+use klagg_gateway::GatewayConfig;
+use klagg_kline::Period;
+use klagg_store::{StoreConfig, WriterConfig};
+use klagg_web::{MissingOrigin, WebConfig, WebLimits};
+
+use crate::config::{Config, FeedStream};
+
+/// The symbol that always trades and proves a connection.
+const CANARY: &str = "BTCUSDT";
+/// Klines a worker keeps for a gateway that does not come: half an hour of the whole market.
+const UNDELIVERED_MAX: usize = 400_000;
+/// Changes of the history that the database writer may be behind before it starts over.
+const CHANGE_LOG: usize = 1 << 20;
+/// Waits after a failure, drawn evenly from zero up to a doubling bound.
+const BACKOFF: Backoff =
+    Backoff { floor: Duration::from_millis(100), ceiling: Duration::from_secs(30) };
+
+pub(crate) fn engine(config: &Config) -> EngineConfig {
+    let continuity = match config.feed.stream {
+        FeedStream::AggTrade => Continuity::Checked,
+        FeedStream::Trade => Continuity::Unchecked,
+    };
+    EngineConfig {
+        periods: config.engine.periods.clone(),
+        workers: config.engine.workers,
+        symbols_max: config.engine.max_symbols,
+        queue_batches: config.engine.queue_batches,
+        batch_trades: config.engine.batch_trades,
+        close_grace_ms: config.engine.close_grace_ms,
+        // One copy of the feed: nobody else could fill a hole, so none is waited for.
+        sequencer: SequencerConfig { continuity, held_max: 10_000, hold_ms: 0 },
+        undelivered_max: UNDELIVERED_MAX,
+        first_core: usize::try_from(config.engine.first_core).ok(),
+    }
+}
+
+pub(crate) fn history(config: &Config) -> HistoryConfig {
+    let capacity = |period: &Period| match period {
+        Period::D1 => config.history.daily_klines,
+        _ => config.history.klines,
+    };
+    HistoryConfig {
+        periods: config.engine.periods.clone(),
+        symbols_max: config.engine.max_symbols,
+        capacity: config.engine.periods.as_slice().iter().map(capacity).collect(),
+        log_capacity: CHANGE_LOG,
+    }
+}
+
+pub(crate) fn gateway(config: &Config) -> GatewayConfig {
+    GatewayConfig {
+        cadence: Duration::from_millis(config.gateway.cadence_ms),
+        worker_timeout: Duration::from_millis(config.gateway.worker_timeout_ms),
+        alarm_threshold: config.gateway.alarm_threshold,
+        symbols_max: config.engine.max_symbols,
+        periods: config.engine.periods.clone(),
+    }
+}
+
+pub(crate) fn rest(config: &Config) -> RestConfig {
+    RestConfig {
+        base_url: config.exchange.rest_url.clone(),
+        plain_text: PlainText::LoopbackOnly,
+        user_agent: concat!("klagg/", env!("CARGO_PKG_VERSION")).to_owned(),
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(15),
+        attempts_max: 4,
+        backoff: BACKOFF,
+        weight_per_minute: config.exchange.weight_per_minute,
+        weight_share_percent: config.exchange.weight_percent,
+    }
+}
+
+pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
+    let follows_canary =
+        config.exchange.symbols.is_empty() || config.exchange.symbols.iter().any(|s| s == CANARY);
+    let symbols_per_connection = config.feed.streams_per_connection.saturating_sub(3).max(1);
+    let connections = config.engine.max_symbols.div_ceil(symbols_per_connection);
+    Ok(StreamConfig {
+        base_url: config.exchange.stream_url.clone(),
+        plain_text: PlainText::LoopbackOnly,
+        market_path: config.feed.path.clone(),
+        public_path: "/public".to_owned(),
+        source: match config.feed.stream {
+            FeedStream::AggTrade => TradeStream::AggTrade,
+            FeedStream::Trade => TradeStream::Trade,
+        },
+        market_streams: MarketStreams::On,
+        canary: follows_canary.then(|| CANARY.to_owned()),
+        streams_per_connection: config.feed.streams_per_connection,
+        connections_max: u16::try_from(connections)
+            .context("engine.max_symbols needs more connections than can be numbered")?,
+        message_bytes_max: 1 << 20,
+        notices_max: 4096,
+        drain_timeout: Duration::from_secs(1),
+        timing: StreamTiming {
+            connect_timeout: Duration::from_secs(10),
+            first_data: Duration::from_secs(10),
+            silence: Duration::from_millis(config.feed.silent_after_ms),
+            ping_cadence: Duration::from_secs(20),
+            pong_timeout: Duration::from_secs(10),
+            rotation: Duration::from_secs(config.feed.rotate_after_minutes * 60),
+            rotation_jitter: Duration::from_secs(config.feed.rotate_after_minutes * 60 / 24),
+            backoff: BACKOFF,
+            messages_per_second: 8,
+            names_per_subscribe: 200,
+        },
+    })
+}
+
+pub(crate) fn symbol_filter(config: &Config) -> SymbolFilter {
+    SymbolFilter {
+        quote_assets: config.exchange.quote_assets.clone(),
+        names: config.exchange.symbols.clone(),
+    }
+}
+
+pub(crate) fn store(config: &Config) -> StoreConfig {
+    StoreConfig::new(&config.store.directory)
+}
+
+pub(crate) fn writer(config: &Config) -> WriterConfig {
+    WriterConfig {
+        commit_rows_max: 20_000,
+        queue_rows_max: 200_000,
+        cadence: Duration::from_secs(1),
+        open_cadence: Duration::from_millis(config.store.open_cadence_ms),
+        retry_min: Duration::from_millis(100),
+        retry_max: Duration::from_secs(10),
+        drain_deadline: Duration::from_secs(3),
+    }
+}
+
+pub(crate) fn web(config: &Config) -> WebConfig {
+    WebConfig {
+        listen: config.web.listen,
+        admin_listen: Some(config.web.admin_listen),
+        allowed_hosts: config.web.allowed_hosts.clone(),
+        allowed_origins: config.web.allowed_origins.clone(),
+        missing_origin: MissingOrigin::Allow,
+        limits: WebLimits::standard(),
+    }
+}

@@ -1,0 +1,70 @@
+//! `klagg run` and `klagg demo`: the same pipeline, against the exchange or a simulated one.
+
+use anyhow::Context;
+use klagg_sim::{SimConfig, SimExchange};
+use tokio::runtime::Runtime;
+
+use crate::cli::Settings;
+use crate::config::{Config, Layers};
+use crate::exit::Exit;
+use crate::logs::{self, say};
+use crate::{compose, stop};
+
+/// Follows the exchange live.
+///
+/// # Errors
+/// What could not be configured or started.
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<Exit> {
+    let config = Config::from_layers(&settings.layers(Layers::default())?)?;
+    logs::start(&config.log)?;
+    runtime()?.block_on(async {
+        let stop = stop::requested()?;
+        compose::run(&config, "Binance USD-M futures", stop).await
+    })?;
+    Ok(Exit::Success)
+}
+
+/// Starts a simulated exchange in this process and follows it.
+///
+/// # Errors
+/// As [`run`], and if the simulated exchange cannot start.
+pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
+    let mut base = Layers::default();
+    base.set("store.directory", "klagg-data/demo", "klagg demo");
+    let wanted = Config::from_layers(&settings.layers(base)?)?;
+    logs::start(&wanted.log)?;
+    runtime()?.block_on(async {
+        let stop = stop::requested()?;
+        let sim = SimExchange::start(sim_config(&wanted))
+            .await
+            .context("the simulated exchange cannot start")?;
+        say(&format!("market:  simulated, {} (seed {})", sim.rest_url(), wanted.sim.seed));
+        let mut config = wanted;
+        config.exchange.rest_url = sim.rest_url();
+        config.exchange.stream_url = sim.stream_url();
+        config.exchange.weight_per_minute = config.sim.weight_per_minute;
+        let ended = compose::run(&config, "simulated exchange", stop).await;
+        sim.stop().await.context("the simulated exchange broke")?;
+        ended
+    })?;
+    Ok(Exit::Success)
+}
+
+fn sim_config(config: &Config) -> SimConfig {
+    SimConfig {
+        seed: config.sim.seed,
+        symbols: config.sim.symbols,
+        history_days: config.sim.history_days,
+        trades_per_second: config.sim.trades_per_second,
+        weight_limit: config.sim.weight_per_minute,
+        ..SimConfig::demo()
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("klagg-io")
+        .enable_all()
+        .build()
+        .context("cannot start the I/O threads")
+}

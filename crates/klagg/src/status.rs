@@ -1,0 +1,178 @@
+//! How the program is, for the page, the probes and the scraper.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use klagg_backfill::BackfillProgress;
+use klagg_binance::{ConnectionId, FeedCounts, RestClient};
+use klagg_gateway::{GlobalKlines, SchedulerStatus};
+use klagg_store::WriterHandle;
+use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
+use tokio::sync::watch;
+
+mod metrics;
+
+/// A shared view of the parts that run. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Status {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    source: &'static str,
+    rest: RestClient,
+    klines: watch::Receiver<Arc<GlobalKlines>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was learned since the start. Locked for moments only, never on the path of a trade.
+#[derive(Default)]
+struct Seen {
+    phase: &'static str,
+    connections: BTreeMap<ConnectionId, Connection>,
+    feed: Option<Box<dyn Fn() -> FeedCounts + Send>>,
+    writer: Option<WriterHandle>,
+    backfill: Option<watch::Receiver<BackfillProgress>>,
+    consumers: Option<SchedulerStatus>,
+    fallen: Option<String>,
+}
+
+/// One connection as its notices tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// It is being opened, or is open and has proved nothing.
+    Opening,
+    /// It delivers.
+    Live,
+    /// It is down, for this reason.
+    Down(String),
+}
+
+impl Status {
+    pub(crate) fn new(
+        source: &'static str,
+        rest: &RestClient,
+        klines: &watch::Sender<Arc<GlobalKlines>>,
+    ) -> Self {
+        let shared = Shared {
+            source,
+            rest: rest.clone(),
+            klines: klines.subscribe(),
+            seen: Mutex::new(Seen { phase: "starting", ..Seen::default() }),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What is being done, where the backfill does not say it.
+    pub(crate) fn phase(&self, phase: &'static str) {
+        self.seen().phase = phase;
+    }
+
+    /// From now on the feed's counters are these.
+    pub(crate) fn feed(&self, counts: impl Fn() -> FeedCounts + Send + 'static) {
+        self.seen().feed = Some(Box::new(counts));
+    }
+
+    /// From now on klines are written by this writer.
+    pub(crate) fn writer(&self, writer: Option<WriterHandle>) {
+        self.seen().writer = writer;
+    }
+
+    /// From now on the backfill tells how far it is.
+    pub(crate) fn backfill(&self, progress: watch::Receiver<BackfillProgress>) {
+        self.seen().backfill = Some(progress);
+    }
+
+    /// From now on these consumers are called.
+    pub(crate) fn consumers(&self, consumers: SchedulerStatus) {
+        self.seen().consumers = Some(consumers);
+    }
+
+    /// What a connection's notice told.
+    pub(crate) fn connection(&self, id: ConnectionId, state: Connection) {
+        self.seen().connections.insert(id, state);
+    }
+
+    /// A part has failed for good; the rest goes on.
+    pub(crate) fn fallen(&self, what: String) {
+        self.seen().fallen = Some(what);
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A look at everything.
+    pub(crate) fn report(&self) -> StatusReport {
+        let seen = self.seen();
+        let backfill = seen.backfill.as_ref().map(|progress| progress.borrow().clone());
+        let klines = Arc::clone(&self.shared.klines.borrow());
+        let live = seen.connections.values().filter(|state| **state == Connection::Live).count();
+        let is_ready = match &backfill {
+            Some(progress) => progress.ready,
+            None => live > 0,
+        };
+        let phase = match &backfill {
+            Some(progress) if seen.phase != "stopping" => progress.phase.as_str(),
+            _ => seen.phase,
+        };
+        StatusReport {
+            ready: is_ready && seen.phase != "stopping",
+            phase: phase.to_owned(),
+            source: self.shared.source.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backfill: backfill
+                .as_ref()
+                .filter(|progress| !progress.history_complete)
+                .map(backfill_status),
+            feed: FeedStatus {
+                connections_up: live as u64,
+                connections_total: seen.connections.len() as u64,
+            },
+            problems: problems(&seen, &klines),
+            metrics: metrics::samples(&seen, &self.shared.rest, &klines, backfill.as_ref()),
+        }
+    }
+}
+
+fn backfill_status(progress: &BackfillProgress) -> BackfillStatus {
+    let counts = &progress.counts;
+    BackfillStatus {
+        symbols_done: progress.symbols_done as u64,
+        symbols_total: progress.symbols_total as u64,
+        klines: counts.klines_loaded + counts.klines_fetched + counts.klines_folded,
+        requests: counts.pages + counts.pages_refused + counts.pages_failed,
+        weight_used: u64::from(progress.weight.used),
+        weight_limit: u64::from(progress.weight.allowance),
+        eta_seconds: progress.remaining.map(|remaining| remaining.as_secs()),
+    }
+}
+
+/// What is wrong now, in sentences for people.
+fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
+    let mut problems: Vec<String> = seen.fallen.iter().cloned().collect();
+    for (id, state) in &seen.connections {
+        if let Connection::Down(why) = state {
+            problems.push(format!("connection {} is down: {why}", id.0));
+        }
+    }
+    if let Some(writer) = &seen.writer {
+        let status = writer.status();
+        if status.persist_stalled {
+            let why = status.last_error.unwrap_or_default();
+            problems.push(format!("klines cannot be written; they are kept and retried: {why}"));
+        }
+    }
+    for (number, worker) in klines.workers.iter().enumerate() {
+        if worker.dead {
+            problems.push(format!("worker {number} has ended; its klines are stale for good"));
+        } else if worker.alarmed {
+            problems.push(format!("worker {number} does not answer; its klines are stale"));
+        }
+    }
+    let consumers = seen.consumers.as_ref().map(SchedulerStatus::reports).unwrap_or_default();
+    for consumer in consumers.iter().filter(|consumer| consumer.panicked) {
+        problems.push(format!("consumer `{}` broke and is called no more", consumer.name));
+    }
+    problems
+}

@@ -1,0 +1,156 @@
+//! Figures for `/metrics`, gathered from every part at each scrape.
+
+use klagg_backfill::BackfillProgress;
+use klagg_binance::RestClient;
+use klagg_engine::WorkerCounters;
+use klagg_gateway::{GlobalKlines, SchedulerStatus};
+use klagg_web::{MetricKind, MetricSample};
+
+use super::Seen;
+
+/// A list of samples under construction.
+#[derive(Default)]
+struct Samples(Vec<MetricSample>);
+
+impl Samples {
+    fn add(&mut self, kind: MetricKind, name: &'static str, help: &'static str, value: u64) {
+        self.add_labelled(kind, (name, help), Vec::new(), value);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "scrapers take doubles")]
+    fn add_labelled(
+        &mut self,
+        kind: MetricKind,
+        (name, help): (&'static str, &'static str),
+        labels: Vec<(&'static str, String)>,
+        value: u64,
+    ) {
+        self.0.push(MetricSample { name, help, kind, labels, value: value as f64 });
+    }
+}
+
+/// Reads one counter of a worker.
+type Read<'a> = &'a dyn Fn(&WorkerCounters) -> u64;
+
+/// Every figure.
+pub(super) fn samples(
+    seen: &Seen,
+    rest: &RestClient,
+    klines: &GlobalKlines,
+    backfill: Option<&BackfillProgress>,
+) -> Vec<MetricSample> {
+    let mut samples = Samples::default();
+    workers(&mut samples, klines);
+    feed(&mut samples, seen);
+    requests(&mut samples, rest);
+    if let Some(progress) = backfill {
+        confirmation(&mut samples, progress);
+    }
+    if let Some(writer) = &seen.writer {
+        use MetricKind::{Counter, Gauge};
+        let status = writer.status();
+        samples.add(Counter, "store_rows_written", "Rows written", status.rows_written);
+        samples.add(
+            Counter,
+            "store_rows_refused",
+            "Rows that can never be stored",
+            status.rows_refused,
+        );
+        samples.add(Counter, "store_commits", "Commits", status.commits);
+        samples.add(Counter, "store_failures", "Commits that failed", status.failures);
+        samples.add(Gauge, "store_rows_queued", "Rows that wait", status.rows_queued);
+        let stalled = u64::from(status.persist_stalled);
+        samples.add(Gauge, "persist_stalled", "1 while the last commit failed", stalled);
+    }
+    let consumers = seen.consumers.as_ref().map(SchedulerStatus::reports).unwrap_or_default();
+    for report in consumers {
+        let label = || vec![("consumer", report.name.clone())];
+        let calls = ("consumer_calls", "Calls of a consumer");
+        samples.add_labelled(MetricKind::Counter, calls, label(), report.calls);
+        let slow = ("consumer_slow_calls", "Calls of a consumer that took too long");
+        samples.add_labelled(MetricKind::Counter, slow, label(), report.slow);
+    }
+    samples.0
+}
+
+fn workers(samples: &mut Samples, klines: &GlobalKlines) {
+    use MetricKind::Counter;
+    let counters: [(&str, &str, Read<'_>); 13] = [
+        ("trades", "Trades folded", &|counters| counters.trades),
+        ("trades_duplicate", "Trades dropped as known", &|counters| counters.duplicates),
+        ("trades_straggling", "Trades after their hole was given up", &|counters| {
+            counters.stragglers
+        }),
+        ("trades_late_amended", "Late trades folded after all", &|counters| counters.late_amended),
+        ("trades_late_dropped", "Late trades dropped", &|counters| counters.late_dropped),
+        ("trades_unknown_symbol", "Trades of unknown symbols", &|counters| counters.unknown_symbol),
+        ("trades_time_refused", "Trades with an absurd time", &|counters| counters.time_refused),
+        ("gaps", "Holes in the ids", &|counters| counters.gaps),
+        ("gap_trades", "Trades missing in holes", &|counters| counters.gap_trades),
+        ("klines_closed", "Klines closed", &|counters| counters.closed),
+        ("klines_corrected", "Closed klines whose values changed", &|counters| counters.corrected),
+        ("klines_supplied", "Klines taken from outside", &|counters| counters.supplied),
+        ("klines_supply_refused", "Klines from outside refused", &|counters| {
+            counters.supply_refused
+        }),
+    ];
+    for (name, help, read) in counters {
+        let sum = klines.workers.iter().map(|worker| read(&worker.counters)).sum();
+        samples.add(Counter, name, help, sum);
+    }
+    for (number, worker) in klines.workers.iter().enumerate() {
+        let label = || vec![("worker", number.to_string())];
+        let timeouts = ("worker_timeouts", "Pulls a worker did not answer in time");
+        samples.add_labelled(Counter, timeouts, label(), worker.timeouts);
+        let dropped = ("worker_klines_dropped", "Closed klines nobody took in time");
+        samples.add_labelled(Counter, dropped, label(), worker.closed_dropped);
+    }
+    samples.add(Counter, "snapshots", "Snapshots published", klines.sequence);
+}
+
+fn feed(samples: &mut Samples, seen: &Seen) {
+    use MetricKind::Counter;
+    let Some(counts) = seen.feed.as_ref().map(|counts| counts()) else { return };
+    let counters = [
+        ("feed_frames", "Frames received", counts.frames),
+        ("feed_bytes", "Bytes of frames received", counts.bytes),
+        ("feed_trades", "Trades handed to the engine", counts.trades),
+        ("feed_malformed", "Frames that cannot be read", counts.malformed),
+        ("feed_unknown_symbols", "Trades of symbols not followed", counts.unknown_symbols),
+        ("feed_off_market", "Fills outside of the order book, dropped", counts.off_market),
+        ("feed_coin_margined", "Trades of COIN-M contracts, dropped", counts.coin_margined),
+        ("feed_unused", "Frames of streams that are not used", counts.unused),
+    ];
+    for (name, help, value) in counters {
+        samples.add(Counter, name, help, value);
+    }
+}
+
+fn requests(samples: &mut Samples, rest: &RestClient) {
+    use MetricKind::{Counter, Gauge};
+    let counts = rest.counts();
+    let weight = rest.weight();
+    samples.add(Counter, "rest_requests", "REST requests sent", counts.requests);
+    samples.add(Counter, "rest_limited", "REST answers 429, 418 and 403", counts.limited);
+    samples.add(Counter, "rest_errors", "REST requests without an answer", counts.transport_errors);
+    samples.add(Counter, "rest_weight", "Weight spent", weight.spent_total);
+    samples.add(Gauge, "rest_weight_minute", "Weight in the last minute", weight.used.into());
+    samples.add(Gauge, "rest_weight_allowance", "Weight allowed a minute", weight.allowance.into());
+}
+
+fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
+    use MetricKind::{Counter, Gauge};
+    let counts = &progress.counts;
+    let counters = [
+        ("confirmed_equal", "Closed klines equal to the exchange's", counts.confirmed_equal),
+        ("straddle_corrected", "Closed klines that differed", counts.corrected_closed),
+        ("provisional_corrected", "Provisional klines repaired", counts.corrected_provisional),
+        ("confirmed_changed", "Confirmed klines the exchange changed", counts.corrected_confirmed),
+        ("pages_refused", "Pages that came but were refused", counts.pages_refused),
+    ];
+    for (name, help, value) in counters {
+        samples.add(Counter, name, help, value);
+    }
+    let waiting = progress.unconfirmed_symbols as u64;
+    samples.add(Gauge, "unconfirmed_symbols", "Symbols that wait for confirmation", waiting);
+}
