@@ -154,10 +154,13 @@ impl ReadScheduler {
         self.changed.extend(klines.changed_since(self.seen.unwrap_or(0)));
         self.seen = Some(klines.sequence);
         let mut resync = first;
+        // What closes from here on is the next update's: else a backfill, which writes faster
+        // than consumers read, would keep them from ever seeing a newer snapshot.
+        let head = self.history.change_head();
         loop {
-            let more = self.read_closed(&mut resync);
+            self.read_closed(&mut resync);
             self.call_all(klines, resync);
-            if !more {
+            if self.cursor >= head {
                 break;
             }
             self.changed.clear();
@@ -165,12 +168,11 @@ impl ReadScheduler {
         }
     }
 
-    /// Reads what closed since the last call, at most [`CLOSED_MAX`]; whether there is more.
-    fn read_closed(&mut self, resync: &mut bool) -> bool {
+    /// Reads what closed since the last call, at most [`CLOSED_MAX`].
+    fn read_closed(&mut self, resync: &mut bool) {
         self.logged.clear();
         self.closed.clear();
         let place = self.history.changes_since(self.cursor, &mut self.logged, CLOSED_MAX);
-        let moved = place.next != self.cursor;
         self.cursor = place.next;
         *resync |= place.lost;
         for change in &self.logged {
@@ -185,7 +187,6 @@ impl ReadScheduler {
                 None => *resync = true,
             }
         }
-        moved && self.logged.len() == CLOSED_MAX
     }
 
     fn call_all(&mut self, klines: &Arc<GlobalKlines>, resync: bool) {
