@@ -5,15 +5,16 @@
 //! number of odd form, a value out of range) it gives up, and the general parser decides. So it
 //! has no errors of its own, and its answer never depends on what came before.
 //!
-//! Keys may come in any order. Eight bytes are looked at in one step (see [`swar`]).
+//! Keys may come in any order. Eight bytes are looked at in one step (see [`window`]).
 
 #![expect(clippy::inline_always, reason = "measured: a call a field costs a third of the frame")]
 
-mod swar;
+mod window;
 
 use klagg_kline::{Precision, Price, Quantity, Side, Trade, TradeId, UnixMillis};
+pub(crate) use window::Window;
 
-use crate::limits::{FRAME_BYTES_MAX, SYMBOL_BYTES_MAX, TIME_MAX};
+use crate::limits::{SYMBOL_BYTES_MAX, TIME_MAX};
 use crate::{TradeEvent, TradeKind};
 
 /// One bit a key, to see which came and whether one comes twice.
@@ -43,10 +44,11 @@ mod seen {
 }
 
 /// The values as they come. Zeros mean nothing until `seen` says that all are there.
-struct Values<'a> {
+struct Values {
     seen: u16,
     kind: TradeKind,
-    symbol: &'a str,
+    /// Where the symbol starts and ends.
+    symbol: (usize, usize),
     event_time: u64,
     time: u64,
     id: u64,
@@ -60,27 +62,96 @@ struct Values<'a> {
 
 /// Reads a frame of `@aggTrade` or `@trade`, combined or raw. `None` where the general parser
 /// must look: a frame of another kind, a deviation, or an error that only it can name.
-#[inline]
-pub(crate) fn trade(frame: &[u8]) -> Option<TradeEvent<'_>> {
-    if frame.len() > FRAME_BYTES_MAX {
+///
+/// `slice` cuts a text out of the frame, or refuses because it is not UTF-8.
+#[inline(always)]
+pub(crate) fn trade<'a>(
+    window: &mut Window,
+    frame: &[u8],
+    slice: impl Fn(usize, usize) -> Option<&'a str>,
+) -> Option<TradeEvent<'a>> {
+    if !window.fill(frame) {
         return None;
     }
-    if let Some(rest) = frame.strip_prefix(b"{\"stream\":\"") {
-        let (_, rest) = swar::text(rest)?;
-        let (values, rest) = object(rest.strip_prefix(b",\"data\":{")?)?;
-        return if rest == b"}" { values.event() } else { None };
+    let window = &*window;
+    let (mut at, mut braces) = (0, 1);
+    if window.is(0, b"{\"stream") {
+        let (end, is_ascii) = window.text_end(11)?;
+        if !window.is(8, b"\":\"") || !window.is(end, b"\",\"data\"") || !window.is(end + 8, b":") {
+            return None;
+        }
+        if !is_ascii {
+            slice(11, end)?;
+        }
+        (at, braces) = (end + 9, 2);
     }
-    let (values, rest) = object(frame.strip_prefix(b"{")?)?;
-    if rest.is_empty() { values.event() } else { None }
+    let (values, end) = match usual(window, at) {
+        Some(read) => read,
+        None => object(window, at)?,
+    };
+    // The object's own brace is read already; the zero behind the frame proves nothing is left.
+    if end + braces - 1 != frame.len() || (braces == 2 && window.byte(end) != b'}') {
+        return None;
+    }
+    let symbol = slice(values.symbol.0, values.symbol.1)?;
+    if symbol.is_empty() || symbol.len() > SYMBOL_BYTES_MAX {
+        return None;
+    }
+    values.event(symbol)
 }
 
-/// Reads members up to and including the closing brace.
-#[inline]
-fn object(mut rest: &[u8]) -> Option<(Values<'_>, &[u8])> {
+/// Reads an aggregate whose keys come in the order in which the exchange prints them (seen from
+/// 2021 to 2026), from its opening brace to behind its closing one. Without a choice at every key
+/// it takes two thirds of the time of [`object`], which reads any order.
+#[inline(always)]
+fn usual(window: &Window, at: usize) -> Option<(Values, usize)> {
+    let at = window.after(at, b"{\"e\":\"ag")?;
+    let at = window.after(at, b"gTrade\",")?;
+    let (event_time, at) = window.millis(window.after(at, b"\"E\":")?)?;
+    let (id, at) = window.unsigned(window.after(at, b",\"a\":")?)?;
+    let symbol_start = window.after(at, b",\"s\":\"")?;
+    let (symbol_end, _) = window.text_end(symbol_start)?;
+    let (price, at) = window.decimal(window.after(symbol_end, b"\",\"p\":")?)?;
+    let (quantity, mut at) = window.decimal(window.after(at, b",\"q\":")?)?;
+    if let Some(start) = window.after(at, b",\"nq\":\"") {
+        at = window.plain_end(start)?;
+    }
+    let (first, at) = window.unsigned(window.after(at, b",\"f\":")?)?;
+    let (last, at) = window.unsigned(window.after(at, b",\"l\":")?)?;
+    let (time, at) = window.millis(window.after(at, b",\"T\":")?)?;
+    let (taker, mut at) = match window.after(at, b",\"m\":tru") {
+        Some(at) => (Side::Sell, window.after(at, b"e")?),
+        None => (Side::Buy, window.after(window.after(at, b",\"m\":fal")?, b"se")?),
+    };
+    let mut coin_margined = false;
+    if let Some(digit) = window.after(at, b",\"st\":") {
+        coin_margined = window.byte(digit) == b'2';
+        at = if window.byte(digit).is_ascii_digit() { digit + 1 } else { return None };
+    }
+    let values = Values {
+        seen: seen::AGGREGATE,
+        kind: TradeKind::Aggregate,
+        symbol: (symbol_start, symbol_end),
+        event_time,
+        time,
+        id,
+        first,
+        last,
+        price,
+        quantity,
+        taker,
+        coin_margined,
+    };
+    Some((values, window.after(at, b"}")?))
+}
+
+/// Reads an object from its opening brace to behind its closing one.
+#[inline(always)]
+fn object(window: &Window, mut at: usize) -> Option<(Values, usize)> {
     let mut values = Values {
         seen: 0,
         kind: TradeKind::Aggregate,
-        symbol: "",
+        symbol: (0, 0),
         event_time: 0,
         time: 0,
         id: 0,
@@ -91,114 +162,88 @@ fn object(mut rest: &[u8]) -> Option<(Values<'_>, &[u8])> {
         taker: Side::Buy,
         coin_margined: false,
     };
+    if window.byte(at) != b'{' {
+        return None;
+    }
     loop {
+        // Here stands what is before a key: the opening brace, or a comma.
         let bit;
-        (bit, rest) = values.member(rest)?;
+        (bit, at) = values.member(window, at + 1)?;
         if values.seen & bit != 0 {
             return None;
         }
         values.seen |= bit;
-        match rest.split_first()? {
-            (b',', more) => rest = more,
-            (b'}', more) => return Some((values, more)),
+        match window.byte(at) {
+            b',' => {}
+            b'}' => return Some((values, at + 1)),
             _ => return None,
         }
     }
 }
 
-impl<'a> Values<'a> {
-    /// Reads one `"key":value` and returns the key's bit and what follows the value.
+impl Values {
+    /// Reads one `"key":value` and returns the key's bit and where the value ends.
     #[inline(always)]
-    fn member(&mut self, rest: &'a [u8]) -> Option<(u16, &'a [u8])> {
-        let (&[quote, key, end, colon], value) = rest.split_first_chunk::<4>()?;
-        if quote != b'"' {
-            return None;
+    fn member(&mut self, window: &Window, at: usize) -> Option<(u16, usize)> {
+        let [quote, key, end, colon, ..] = window.word(at).to_le_bytes();
+        if quote != b'"' || end != b'"' || colon != b':' {
+            return self.long_member(window, at);
         }
-        if end != b'"' {
-            return self.long_member(rest);
-        }
-        if colon != b':' {
-            return None;
-        }
-        let after;
-        let bit = match key {
+        let at = at + 4;
+        Some(match key {
             b'e' => {
-                (self.kind, after) = kind(value)?;
-                seen::EVENT
+                if window.is(at, b"\"aggTrad") && window.is(at + 8, b"e\"") {
+                    (seen::EVENT, at + 10)
+                } else if window.is(at, b"\"trade\"") {
+                    self.kind = TradeKind::Raw;
+                    (seen::EVENT, at + 7)
+                } else {
+                    return None;
+                }
             }
-            b'E' => {
-                (self.event_time, after) = swar::millis(value)?;
-                seen::EVENT_TIME
-            }
+            b'E' => (seen::EVENT_TIME, put(&mut self.event_time, window.millis(at)?)),
             b's' => {
-                (self.symbol, after) = symbol(value)?;
-                seen::SYMBOL
+                let (end, _) = window.text_end(at + 1)?;
+                self.symbol = (at + 1, end);
+                if window.byte(at) != b'"' {
+                    return None;
+                }
+                (seen::SYMBOL, end + 1)
             }
-            b'p' => {
-                (self.price, after) = swar::decimal(value)?;
-                seen::PRICE
+            b'p' => (seen::PRICE, put(&mut self.price, window.decimal(at)?)),
+            b'q' => (seen::QUANTITY, put(&mut self.quantity, window.decimal(at)?)),
+            b'T' => (seen::TIME, put(&mut self.time, window.millis(at)?)),
+            b'm' if window.is(at, b"true") => {
+                self.taker = Side::Sell;
+                (seen::MAKER, at + 4)
             }
-            b'q' => {
-                (self.quantity, after) = swar::decimal(value)?;
-                seen::QUANTITY
-            }
-            b'T' => {
-                (self.time, after) = swar::millis(value)?;
-                seen::TIME
-            }
-            b'm' => {
-                (self.taker, after) = taker(value)?;
-                seen::MAKER
-            }
-            b'a' => {
-                (self.id, after) = swar::unsigned(value)?;
-                seen::AGGREGATE_ID
-            }
-            b'f' => {
-                (self.first, after) = swar::unsigned(value)?;
-                seen::FIRST
-            }
-            b'l' => {
-                (self.last, after) = swar::unsigned(value)?;
-                seen::LAST
-            }
-            b't' => {
-                (self.id, after) = swar::unsigned(value)?;
-                seen::RAW_ID
-            }
-            b'X' => {
-                after = value.strip_prefix(b"\"MARKET\"")?;
-                seen::MARKET
-            }
+            b'm' if window.is(at, b"false") => (seen::MAKER, at + 5),
+            b'a' => (seen::AGGREGATE_ID, put(&mut self.id, window.unsigned(at)?)),
+            b'f' => (seen::FIRST, put(&mut self.first, window.unsigned(at)?)),
+            b'l' => (seen::LAST, put(&mut self.last, window.unsigned(at)?)),
+            b't' => (seen::RAW_ID, put(&mut self.id, window.unsigned(at)?)),
+            b'X' if window.is(at, b"\"MARKET\"") => (seen::MARKET, at + 8),
             _ => return None,
-        };
-        Some((bit, after))
+        })
     }
 
     /// The two keys of two letters.
     #[inline(always)]
-    fn long_member(&mut self, rest: &'a [u8]) -> Option<(u16, &'a [u8])> {
-        let (key, value) = rest.split_first_chunk::<5>()?;
-        match key {
-            b"\"nq\":" => {
-                let (_, after) = swar::text(value.strip_prefix(b"\"")?)?;
-                Some((seen::NORMAL_QUANTITY, after))
-            }
-            b"\"st\":" => {
-                // One digit; what follows it is checked by the caller.
-                let (&digit, after) = value.split_first()?;
-                if !digit.is_ascii_digit() {
-                    return None;
-                }
-                self.coin_margined = digit == b'2';
-                Some((seen::PRODUCT, after))
-            }
-            _ => None,
+    fn long_member(&mut self, window: &Window, at: usize) -> Option<(u16, usize)> {
+        if window.is(at, b"\"nq\":\"") {
+            return Some((seen::NORMAL_QUANTITY, window.plain_end(at + 6)?));
         }
+        // One digit; what follows it is checked by the caller.
+        let digit = window.byte(at + 5);
+        if !window.is(at, b"\"st\":") || !digit.is_ascii_digit() {
+            return None;
+        }
+        self.coin_margined = digit == b'2';
+        Some((seen::PRODUCT, at + 6))
     }
 
     #[inline(always)]
-    fn event(&self) -> Option<TradeEvent<'a>> {
+    fn event<'a>(&self, symbol: &'a str) -> Option<TradeEvent<'a>> {
         let needed = self.seen & !seen::OPTIONAL;
         let (first, last) = match self.kind {
             TradeKind::Aggregate if needed == seen::AGGREGATE => (self.first, self.last),
@@ -216,7 +261,7 @@ impl<'a> Values<'a> {
         )
         .ok()?;
         Some(TradeEvent {
-            symbol: self.symbol,
+            symbol,
             kind: self.kind,
             event_time: time(self.event_time)?,
             trade,
@@ -233,29 +278,11 @@ fn time(millis: u64) -> Option<UnixMillis> {
     if millis <= TIME_MAX.cast_unsigned() { Some(UnixMillis(millis.cast_signed())) } else { None }
 }
 
+/// Keeps a value and passes on where it ends.
 #[inline(always)]
-fn kind(value: &[u8]) -> Option<(TradeKind, &[u8])> {
-    if let Some(after) = value.strip_prefix(b"\"aggTrade\"") {
-        return Some((TradeKind::Aggregate, after));
-    }
-    Some((TradeKind::Raw, value.strip_prefix(b"\"trade\"")?))
-}
-
-#[inline(always)]
-fn symbol(value: &[u8]) -> Option<(&str, &[u8])> {
-    let (text, after) = swar::text(value.strip_prefix(b"\"")?)?;
-    if text.is_empty() || text.len() > SYMBOL_BYTES_MAX {
-        return None;
-    }
-    Some((std::str::from_utf8(text).ok()?, after))
-}
-
-#[inline(always)]
-fn taker(value: &[u8]) -> Option<(Side, &[u8])> {
-    if let Some(after) = value.strip_prefix(b"true") {
-        return Some((Side::Sell, after));
-    }
-    Some((Side::Buy, value.strip_prefix(b"false")?))
+fn put<T>(place: &mut T, (value, end): (T, usize)) -> usize {
+    *place = value;
+    end
 }
 
 #[cfg(test)]
@@ -264,7 +291,11 @@ mod tests {
 
     /// Whether the scanner reads the frame by itself.
     fn is_read(frame: &str) -> bool {
-        trade(frame.as_bytes()).is_some()
+        let mut window = Window::new();
+        let read = |window: &mut Window| {
+            trade(window, frame.as_bytes(), |from, to| frame.get(from..to)).is_some()
+        };
+        read(&mut window)
     }
 
     #[test]
