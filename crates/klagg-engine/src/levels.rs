@@ -17,8 +17,8 @@ pub(crate) use self::plan::Plan;
 pub(crate) use self::ring::{Child, Ring};
 use crate::outgoing::Scope;
 
-/// Minutes are kept at least this long, for late trades and for confirmation.
-const MINUTES_KEPT_MS: i64 = 9 * 60_000;
+/// How long minutes are kept where nothing is made of them: for late trades and confirmation.
+const LONE_MINUTES_KEPT_MS: i64 = 10 * 60_000;
 
 /// The closed part of the open kline of a longer period.
 #[derive(Debug, Clone, Copy)]
@@ -59,12 +59,18 @@ impl Part {
     }
 }
 
+/// One period of one symbol.
+#[derive(Debug)]
+struct Level {
+    /// That of `1m` only tells where the open minute stands.
+    part: Part,
+    ring: Ring,
+}
+
 /// Closed klines and closed parts of one symbol, of all periods.
 #[derive(Debug)]
 pub(crate) struct Levels {
-    rings: Box<[Ring]>,
-    /// One for each period; that of `1m` only tells where the open minute stands.
-    parts: Box<[Part]>,
+    levels: Box<[Level]>,
     /// The minute of the first trade ever, if it was seen: klines that hold it are whole without
     /// the minutes before.
     listed_at: Option<UnixMillis>,
@@ -73,25 +79,28 @@ pub(crate) struct Levels {
 impl Levels {
     /// Levels of a symbol whose open minute begins at `minute`.
     pub(crate) fn new(plan: &Plan, minute: UnixMillis) -> Self {
-        let part = |rung: &plan::Rung| {
+        let level = |rung: &plan::Rung| {
             let open_time = rung.period.open_time(minute);
-            Part::empty(open_time, rung.end(open_time), rung.previous(open_time))
+            Level {
+                part: Part::empty(open_time, rung.end(open_time), rung.previous(open_time)),
+                ring: Ring::new(rung.capacity, rung.own_ms, open_time),
+            }
         };
-        let parts: Box<[Part]> = plan.rungs.iter().map(part).collect();
-        let mut levels = Self { rings: Box::default(), parts, listed_at: None };
-        levels.rings =
-            (0..plan.rungs.len()).map(|index| Ring::new(levels.floor(plan, index))).collect();
+        let mut levels = Self { levels: plan.rungs.iter().map(level).collect(), listed_at: None };
+        for index in 0..plan.rungs.len() {
+            levels.levels[index].ring.floor = levels.floor(plan, index);
+        }
         levels
     }
 
     /// Moves the open minute to `minute` without closing anything: what lies between is unknown.
     pub(crate) fn reseat(&mut self, plan: &Plan, minute: UnixMillis) {
         let mut fresh = Self::new(plan, minute);
-        for (index, ring) in fresh.rings.iter_mut().enumerate() {
-            let floor = ring.floor;
-            *ring = std::mem::take(&mut self.rings[index]);
-            ring.floor = floor;
-            ring.drop_before(floor);
+        for (fresh, old) in fresh.levels.iter_mut().zip(&mut self.levels) {
+            // Those that are too old by now find no place.
+            for child in old.ring.iter() {
+                fresh.ring.insert(*child);
+            }
         }
         for index in 1..plan.rungs.len() {
             fresh.sum_again(plan, index);
@@ -104,11 +113,19 @@ impl Levels {
         self.listed_at = Some(minute);
     }
 
-    /// The oldest open time that the ring of a period must keep.
+    /// The oldest open time that the ring of a period must keep: the children of the current and
+    /// the previous kline of each longer period; of minutes those of one more, because they are
+    /// confirmed some minutes late.
     fn floor(&self, plan: &Plan, index: usize) -> UnixMillis {
-        let consumers = plan.rungs[index].consumers.iter();
-        let oldest = consumers.map(|&parent| self.parts[parent].previous).min();
-        oldest.unwrap_or(self.parts[index].previous)
+        let oldest_of = |&parent: &usize| {
+            let previous = self.levels[parent].part.previous;
+            if index == 0 { plan.rungs[parent].previous(previous) } else { previous }
+        };
+        match plan.rungs[index].consumers.iter().map(oldest_of).min() {
+            Some(oldest) => oldest,
+            None if index == 0 => self.levels[0].part.open_time.plus(-LONE_MINUTES_KEPT_MS),
+            None => self.levels[index].part.previous,
+        }
     }
 
     /// Closes a kline of the period `index` and every longer one that ends with it.
@@ -122,14 +139,10 @@ impl Levels {
         let plan = scope.plan;
         scope.out.counters.closed += 1;
         scope.emit(index, &child.record);
-        let keep_from = match index {
-            0 => self.rings[0].floor.min(child.open_time().plus(-MINUTES_KEPT_MS)),
-            _ => self.rings[index].floor,
-        };
-        self.rings[index].push(child, keep_from);
+        self.levels[index].ring.push(child, end);
         let mut rolled = plan.rungs[index].consumers.is_empty();
         for &parent in &plan.rungs[index].consumers {
-            let part = &mut self.parts[parent];
+            let part = &mut self.levels[parent].part;
             debug_assert!(part.open_time <= child.open_time() && end <= part.end);
             part.add(&child.record);
             if end == part.end {
@@ -138,18 +151,18 @@ impl Levels {
             }
         }
         if index == 0 {
-            self.parts[0] = Part::empty(end, end.plus(60_000), child.open_time());
+            self.levels[0].part = Part::empty(end, end.plus(60_000), child.open_time());
         }
         if rolled {
-            self.rings[index].floor = self.floor(plan, index);
+            self.levels[index].ring.floor = self.floor(plan, index);
         }
     }
 
     fn close_part(&mut self, scope: &mut Scope<'_>, index: usize) {
-        let Part { open_time, end, .. } = self.parts[index];
+        let Part { open_time, end, .. } = self.levels[index].part;
         let expected = self.expected(scope.plan, index, open_time, end);
-        let record = self.parts[index].record(expected);
-        self.parts[index] = Part::empty(end, scope.plan.rungs[index].end(end), open_time);
+        let record = self.levels[index].part.record(expected);
+        self.levels[index].part = Part::empty(end, scope.plan.rungs[index].end(end), open_time);
         if let Some(record) = record {
             self.close(scope, index, &Child::settled(record), end);
         }
@@ -172,8 +185,8 @@ impl Levels {
         // At most fifteen periods exist.
         let mut open = [*minute; 15];
         put(0, minute);
-        for index in 1..self.parts.len() {
-            let part = &self.parts[index];
+        for index in 1..self.levels.len() {
+            let part = &self.levels[index].part;
             let child = open[plan.rungs[index].source];
             open[index] = match part.sum {
                 None => Kline { open_time: part.open_time, ..child },
@@ -187,17 +200,12 @@ impl Levels {
     }
 
     pub(crate) fn ring(&mut self, index: usize) -> &mut Ring {
-        &mut self.rings[index]
+        &mut self.levels[index].ring
     }
 
     /// Whether a closed kline of period `index` that opens at `open_time` is kept here.
     pub(crate) fn keeps(&self, index: usize, open_time: UnixMillis) -> bool {
-        let floor = self.rings[index].floor;
-        let keep_from = match index {
-            0 => floor.min(self.parts[0].open_time.plus(-60_000 - MINUTES_KEPT_MS)),
-            _ => floor,
-        };
-        keep_from <= open_time
+        self.levels[index].ring.floor <= open_time
     }
 
     /// Makes the parents of changed children again, upward as far as something changes.
@@ -215,7 +223,7 @@ impl Levels {
                 open_times.iter().map(|&time| period.open_time(time)).collect();
             parents.dedup();
             parents.retain(|&open_time| {
-                if open_time >= self.parts[parent].open_time {
+                if open_time >= self.levels[parent].part.open_time {
                     self.sum_again(plan, parent);
                     false
                 } else {
@@ -238,7 +246,7 @@ impl Levels {
     ) -> Option<Price> {
         let mut expected = from;
         let mut close = None;
-        for child in self.rings[0].since(from) {
+        for child in self.levels[0].ring.iter_mut().filter(|child| child.open_time() >= from) {
             if child.open_time() != expected {
                 return None;
             }
@@ -261,17 +269,17 @@ impl Levels {
             close = Some(child.record.kline.close);
             expected = expected.plus(60_000);
         }
-        close.filter(|_| expected == self.parts[0].open_time)
+        close.filter(|_| expected == self.levels[0].part.open_time)
     }
 
     /// Sums the closed part of the open kline of a longer period from its children.
     fn sum_again(&mut self, plan: &Plan, index: usize) {
-        let Part { open_time, end, previous, .. } = self.parts[index];
-        self.parts[index] = self.sum(plan, index, Part::empty(open_time, end, previous));
+        let Part { open_time, end, previous, .. } = self.levels[index].part;
+        self.levels[index].part = self.sum(plan, index, Part::empty(open_time, end, previous));
     }
 
     fn sum(&self, plan: &Plan, index: usize, mut part: Part) -> Part {
-        for child in self.rings[plan.rungs[index].source].range(part.open_time, part.end) {
+        for child in self.levels[plan.rungs[index].source].ring.range(part.open_time, part.end) {
             part.add(&child.record);
         }
         part
@@ -280,7 +288,7 @@ impl Levels {
     /// Makes a closed kline of a longer period from its children. Whether it changed.
     fn remake(&mut self, scope: &mut Scope<'_>, index: usize, open_time: UnixMillis) -> bool {
         let rung = &scope.plan.rungs[index];
-        if open_time < self.rings[rung.source].floor || !self.keeps(index, open_time) {
+        if open_time < self.levels[rung.source].ring.floor || !self.keeps(index, open_time) {
             return false;
         }
         let end = rung.end(open_time);
@@ -288,10 +296,12 @@ impl Levels {
         let expected = self.expected(scope.plan, index, open_time, end);
         let Some(mut made) = part.record(expected) else { return false };
         let whole = part.present >= expected;
-        match self.rings[index].find(open_time) {
+        match self.levels[index].ring.find(open_time) {
             // Without all children, there is nothing to say about a kline never closed here.
             None if !whole => return false,
-            None => self.rings[index].insert(Child::settled(made)),
+            None => {
+                self.levels[index].ring.insert(Child::settled(made));
+            }
             Some(held) => {
                 let differs = !made.kline.same_values(&held.record.kline);
                 let better = made.status > held.record.status

@@ -152,7 +152,7 @@ impl Desk<'_> {
         let child = levels.ring(0).find(minute).filter(|child| {
             let kline = &child.record.kline;
             let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
-            child.record.status != KlineStatus::Confirmed && places
+            places && child.record.status != KlineStatus::Confirmed
         });
         let Some(child) = child else {
             self.scope.out.counters.late_dropped += 1;
@@ -189,7 +189,7 @@ impl Desk<'_> {
         let Some(levels) = &mut self.cold.levels else { return };
         let mut proven = Vec::new();
         self.cold.has_unproven = false;
-        for child in levels.ring(0).since(UnixMillis(i64::MIN)).filter(|child| child.unproven) {
+        for child in levels.ring(0).iter_mut().filter(|child| child.unproven) {
             if child.open_time() >= minute {
                 self.cold.has_unproven = true;
                 break;
@@ -273,7 +273,7 @@ impl Desk<'_> {
         self.cold.hole = Some((next, TradeId(trade.id.0 - 1)));
         self.cold.broken_until = self.cold.broken_until.max(Period::M1.open_time(trade.time));
         if let Some(levels) = &mut self.cold.levels {
-            levels.ring(0).since(UnixMillis(i64::MIN)).for_each(|child| child.unproven = false);
+            levels.ring(0).iter_mut().for_each(|child| child.unproven = false);
         }
         self.cold.has_unproven = false;
         self.slot.next_id = trade.id;

@@ -349,3 +349,6 @@ impl Shard {
 fn index_u32(index: usize) -> u32 {
     u32::try_from(index).expect("slots are numbered by symbols, which are u32")
 }
+
+#[cfg(test)]
+mod tests;

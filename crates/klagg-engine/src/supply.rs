@@ -115,9 +115,9 @@ impl Desk<'_> {
             return None;
         }
         let Some(held) = levels.ring(index).find(open_time) else {
-            levels.ring(index).insert(Child::settled(*record));
-            counters.supplied += 1;
-            return Some(open_time);
+            let placed = levels.ring(index).insert(Child::settled(*record));
+            *(if placed { &mut counters.supplied } else { &mut counters.supply_ignored }) += 1;
+            return placed.then_some(open_time);
         };
         let Some(mut better) = record.superseding(&held.record) else {
             counters.supply_ignored += 1;

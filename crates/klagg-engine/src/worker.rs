@@ -21,6 +21,14 @@ pub(crate) struct Lanes {
     pub(crate) spent: Receiver<WorkerDelta>,
 }
 
+/// However the worker ends: who still waits for an answer is told, because a message left in a
+/// lane would live as long as its sender. (One sent at this very moment runs into its time-out.)
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        while self.requests.try_recv().is_ok() {}
+    }
+}
+
 /// Folds until all feeds and controls are gone, then answers until the reader has everything.
 pub(crate) fn run(mut shard: Shard, mut lanes: Lanes) -> WorkerCounters {
     let (mut commands_open, mut batches_open, mut reader_open) = (true, true, true);

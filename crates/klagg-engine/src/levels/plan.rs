@@ -12,6 +12,10 @@ pub(crate) struct Rung {
     pub(crate) source: usize,
     /// Indices of the periods made from this one.
     pub(crate) consumers: Vec<usize>,
+    /// Its own length; of `1M` the mean.
+    pub(crate) own_ms: i64,
+    /// How many closed klines are kept at most.
+    pub(crate) capacity: usize,
 }
 
 /// All rungs, in the order of the period set: every source stands before its consumers.
@@ -30,15 +34,34 @@ impl Plan {
                     // Only `1M` has no fixed length, and nothing is made of months.
                     periods.get(source).fixed_millis().expect("a source has a fixed length")
                 });
-                let consumers = (index + 1..periods.len())
+                let consumers: Vec<_> = (index + 1..periods.len())
                     .filter(|&longer| periods.source(longer) == Some(index))
                     .collect();
                 let period = periods.get(index);
-                Rung { period, child_ms, source: source.unwrap_or(index), consumers }
+                let most = consumers.iter().map(|&longer| children(period, periods.get(longer)));
+                // Of the current kline and the one before; of minutes of one more.
+                let parents = if index == 0 { 3 } else { 2 };
+                let capacity = most.max().map_or(LONE_CAPACITY, |most| parents * most);
+                let own_ms = period.fixed_millis().unwrap_or(MONTH_MS_MEAN);
+                let source = source.unwrap_or(index);
+                Rung { period, child_ms, source, consumers, own_ms, capacity }
             })
             .collect();
         Self { periods, rungs }
     }
+}
+
+/// The mean month of the Gregorian calendar: 30.436875 days.
+const MONTH_MS_MEAN: i64 = 2_629_746_000;
+
+/// Klines kept of a period of which nothing is made.
+const LONE_CAPACITY: usize = 12;
+
+/// How many klines of `period` the longest kline of `longer` holds.
+fn children(period: Period, longer: Period) -> usize {
+    const MONTH_MS: i64 = 31 * 24 * 3_600_000;
+    let millis = |period: Period| period.fixed_millis().unwrap_or(MONTH_MS);
+    usize::try_from(millis(longer) / millis(period)).expect("a longer kline holds shorter ones")
 }
 
 impl Rung {

@@ -1,6 +1,4 @@
-//! The last closed klines of one symbol and one period, in the order of time.
-
-use std::collections::VecDeque;
+//! The last closed klines of one symbol and one period.
 
 use klagg_kline::{KlineRecord, UnixMillis};
 
@@ -13,6 +11,8 @@ pub(crate) struct Child {
     pub(crate) unproven: bool,
 }
 
+const _: () = assert!(size_of::<Option<Child>>() == 160);
+
 impl Child {
     pub(crate) const fn settled(record: KlineRecord) -> Self {
         Self { record, unproven: false }
@@ -24,66 +24,80 @@ impl Child {
     }
 }
 
-/// Children, ascending by open time, perhaps with holes.
-#[derive(Debug, Default)]
+/// Children at places given by their time, counted back from the one that will close next; with
+/// holes where none came. The newest takes the place of the oldest: nothing is ever searched for
+/// or cleared away, because old children have left the cache and to look at one costs more than a
+/// fold.
+#[derive(Debug)]
 pub(crate) struct Ring {
-    children: VecDeque<Child>,
+    places: Box<[Option<Child>]>,
+    /// Length of a child's period; of months the mean.
+    child_ms: i64,
+    /// Open time and place of the child that will close next.
+    next_time: UnixMillis,
+    next: usize,
     /// Children of every parent that opens here or later are all kept, as far as they were ever
-    /// here. Older ones go.
+    /// here. Older ones count for nothing.
     pub(crate) floor: UnixMillis,
 }
 
 impl Ring {
-    pub(crate) const fn new(floor: UnixMillis) -> Self {
-        Self { children: VecDeque::new(), floor }
+    pub(crate) fn new(capacity: usize, child_ms: i64, next_time: UnixMillis) -> Self {
+        let places = std::iter::repeat_n(None, capacity).collect();
+        Self { places, child_ms, next_time, next: 0, floor: next_time }
     }
 
-    /// Adds the newest child and drops those that opened before `keep_from`.
+    /// Adds the child that was to close next, and says which one comes after it.
     #[inline]
-    pub(crate) fn push(&mut self, child: &Child, keep_from: UnixMillis) {
-        self.drop_before(keep_from);
-        debug_assert!(self.newest().is_none_or(|newest| newest.open_time() < child.open_time()));
-        self.children.push_back(*child);
-    }
-
-    #[inline]
-    pub(crate) fn drop_before(&mut self, keep_from: UnixMillis) {
-        while self.children.front().is_some_and(|child| child.open_time() < keep_from) {
-            self.children.pop_front();
+    pub(crate) fn push(&mut self, child: &Child, end: UnixMillis) {
+        debug_assert_eq!(self.next_time, child.open_time(), "children close one after the other");
+        self.places[self.next] = Some(*child);
+        self.next_time = end;
+        self.next += 1;
+        if self.next == self.places.len() {
+            self.next = 0;
         }
     }
 
-    /// Adds a child where it belongs. The caller has seen that it is not there.
-    pub(crate) fn insert(&mut self, child: Child) {
-        let at = self.lower_bound(child.open_time());
-        self.children.insert(at, child);
+    /// The place of the child that opened at `open_time`, if it can still be there.
+    fn place(&self, open_time: UnixMillis) -> Option<usize> {
+        let capacity = self.places.len();
+        let back = self.next_time.since(open_time);
+        // Rounded, for the sake of months.
+        let back = usize::try_from(back.checked_add(self.child_ms / 2)? / self.child_ms).ok()?;
+        let there = (1..=capacity).contains(&back) && open_time >= self.floor;
+        there.then(|| (self.next + capacity - back) % capacity)
     }
 
-    pub(crate) fn newest(&self) -> Option<&Child> {
-        self.children.back()
+    /// Puts a child where it belongs. Whether there is such a place.
+    pub(crate) fn insert(&mut self, child: Child) -> bool {
+        let place = self.place(child.open_time());
+        if let Some(place) = place {
+            self.places[place] = Some(child);
+        }
+        place.is_some()
     }
 
     pub(crate) fn find(&mut self, open_time: UnixMillis) -> Option<&mut Child> {
-        let at = self.lower_bound(open_time);
-        self.children.get_mut(at).filter(|child| child.open_time() == open_time)
+        let place = self.place(open_time)?;
+        self.places[place].as_mut().filter(|child| child.open_time() == open_time)
+    }
+
+    /// All children that count, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Child> {
+        let (newer, older) = self.places.split_at(self.next);
+        older.iter().chain(newer).flatten().filter(|child| child.open_time() >= self.floor)
+    }
+
+    /// All children that count, oldest first.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Child> {
+        let floor = self.floor;
+        let (newer, older) = self.places.split_at_mut(self.next);
+        older.iter_mut().chain(newer).flatten().filter(move |child| child.open_time() >= floor)
     }
 
     /// The children with `from <= open_time < to`.
-    pub(crate) fn range(
-        &self,
-        from: UnixMillis,
-        to: UnixMillis,
-    ) -> impl Iterator<Item = &Child> + Clone {
-        self.children.range(self.lower_bound(from)..self.lower_bound(to))
-    }
-
-    /// The children that open at or after `from`.
-    pub(crate) fn since(&mut self, from: UnixMillis) -> impl Iterator<Item = &mut Child> {
-        let at = self.lower_bound(from);
-        self.children.range_mut(at..)
-    }
-
-    fn lower_bound(&self, open_time: UnixMillis) -> usize {
-        self.children.partition_point(|child| child.open_time() < open_time)
+    pub(crate) fn range(&self, from: UnixMillis, to: UnixMillis) -> impl Iterator<Item = &Child> {
+        self.iter().filter(move |child| (from..to).contains(&child.open_time()))
     }
 }

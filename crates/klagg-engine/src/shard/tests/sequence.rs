@@ -1,0 +1,197 @@
+//! Ids, times, holes, interruptions.
+
+use super::*;
+
+#[test]
+fn gap_of_three_minutes_yields_aligned_klines() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 1.2, 7);
+    bench.trade(2, 1.9, 8);
+    bench.trade(3, 5.1, 9);
+    // The first trade ever: minutes before it are not missing from the five minutes.
+    assert_eq!(
+        bench.closed(),
+        "1m@1=closed/0 c8, 1m@2=closed/0 c8, 1m@3=closed/0 c8, 1m@4=closed/0 c8, 5m@0=closed/0 c8"
+    );
+    assert_eq!(bench.open(), "1m@5 o9 c9 n1, 5m@5 o9 c9 n1, 15m@0 o7 c9 n3");
+}
+
+#[test]
+fn a_start_in_the_middle_is_provisional_for_its_minute_only() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(70, 3.5, 1);
+    bench.trade(71, 4.0, 2);
+    bench.trade(72, 5.0, 3);
+    bench.trade(73, 10.0, 4);
+    assert_eq!(
+        bench.closed(),
+        "1m@3=provisional/0 c1, 1m@4=closed/0 c2, 5m@0=provisional/0 c2, 1m@5=closed/0 c3, \
+         1m@6=closed/0 c3, 1m@7=closed/0 c3, 1m@8=closed/0 c3, 1m@9=closed/0 c3, 5m@5=closed/0 c3"
+    );
+}
+
+#[test]
+fn a_quiet_minute_closes_when_exchange_time_has_passed_it_by_the_grace() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 7);
+    bench.shard.on_watermark(FEED, UnixMillis(60_499));
+    bench.shard.on_watermark(FeedId(2), UnixMillis(99_000));
+    assert_eq!(bench.closed(), "");
+    bench.shard.on_watermark(FEED, UnixMillis(60_500));
+    assert_eq!(bench.closed(), "1m@0=closed/0 c7");
+    assert_eq!(bench.open(), "1m@1 o7 c7 n0, 5m@0 o7 c7 n1, 15m@0 o7 c7 n1");
+    bench.time(3.5);
+    assert_eq!(bench.closed(), "1m@1=closed/0 c7, 1m@2=closed/0 c7");
+}
+
+#[test]
+fn a_late_trade_amends_its_minute_and_the_flat_ones_behind_it() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 4.1, 7);
+    bench.time(6.5);
+    assert_eq!(bench.closed(), "1m@4=closed/0 c7, 5m@0=closed/0 c7, 1m@5=closed/0 c7");
+    bench.trade(2, 4.9, 9);
+    assert_eq!(bench.closed(), "1m@4=closed/1 c9, 1m@5=closed/1 c9, 5m@0=closed/1 c9");
+    assert_eq!(bench.open(), "1m@6 o9 c9 n0, 5m@5 o9 c9 n0, 15m@0 o7 c9 n2");
+    bench.time(40.5);
+    bench.closed();
+    bench.trade(3, 5.9, 9);
+    assert_eq!(bench.closed(), "");
+    let counters = bench.shard.counters();
+    assert_eq!((counters.late_amended, counters.late_dropped, counters.trades), (1, 1, 2));
+}
+
+#[test]
+fn a_hole_makes_the_minutes_that_it_spans_provisional() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 1.1, 2);
+    bench.trade(5, 3.1, 5);
+    bench.trade(3, 1.2, 9);
+    bench.trade(5, 3.1, 5);
+    bench.trade(6, 4.1, 6);
+    bench.trade(7, 5.1, 7);
+    assert_eq!(
+        bench.closed(),
+        "1m@0=closed/0 c1, 1m@1=provisional/0 c2, 1m@2=provisional/0 c2, 1m@3=provisional/0 c5, \
+         1m@4=closed/0 c6, 5m@0=provisional/0 c6"
+    );
+    let counters = bench.shard.counters();
+    assert_eq!((counters.gaps, counters.gap_trades), (1, 2));
+    assert_eq!((counters.stragglers, counters.duplicates), (1, 1));
+}
+
+#[test]
+fn a_hole_filled_in_time_changes_nothing() {
+    let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
+    bench.trade(1, 0.1, 1);
+    bench.trade(4, 1.2, 4);
+    bench.trade(3, 1.1, 3);
+    bench.trade(3, 1.1, 3);
+    // Exchange time goes on, but what is held may belong before the boundary.
+    bench.shard.on_watermark(FEED, UnixMillis(72_100));
+    assert_eq!(bench.closed(), "");
+    bench.trade(2, 0.2, 2);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c2");
+    assert_eq!(bench.open(), "1m@1 o3 c4 n2, 5m@0 o1 c4 n4, 15m@0 o1 c4 n4");
+    assert_eq!(bench.shard.counters().held, 2);
+}
+
+#[test]
+fn a_hole_is_given_up_when_its_time_or_its_room_is_over() {
+    let rules = SequencerConfig { hold_ms: 250, held_max: 3, ..CHECKED };
+    let check = |fill: fn(&mut Bench)| {
+        let mut bench = Bench::new(rules);
+        bench.trade(1, 0.1, 1);
+        bench.trade(3, 1.0, 3);
+        fill(&mut bench);
+        assert_eq!(bench.closed(), "1m@0=provisional/0 c1");
+        assert_eq!(bench.shard.counters().gaps, 1);
+        assert!(bench.open().starts_with("1m@1 o3"), "{}", bench.open());
+    };
+    check(|bench| bench.shard.on_watermark(FEED, UnixMillis(60_250)));
+    check(|bench| bench.trade(4, 1.1, 4));
+    check(|bench| {
+        bench.trade(5, 1.0, 5);
+        bench.trade(4, 1.0, 4);
+    });
+    check(|bench| bench.shard.finish());
+}
+
+#[test]
+fn an_interruption_leaves_minutes_unproven_until_the_next_id() {
+    let interrupted = || {
+        let mut bench = Bench::new(CHECKED);
+        bench.trade(1, 4.1, 1);
+        bench.shard.on_interrupted(FEED);
+        bench.time(6.5);
+        assert_eq!(
+            bench.closed(),
+            "1m@4=provisional/0 c1, 5m@0=provisional/0 c1, 1m@5=provisional/0 c1"
+        );
+        bench
+    };
+    let mut bench = interrupted();
+    bench.trade(2, 6.6, 2);
+    assert_eq!(bench.closed(), "1m@4=closed/0 c1, 1m@5=closed/0 c1, 5m@0=closed/0 c1");
+    bench.trade(3, 7.0, 3);
+    assert_eq!(bench.closed(), "1m@6=closed/0 c2");
+
+    let mut bench = interrupted();
+    bench.trade(3, 6.6, 2);
+    bench.trade(4, 7.0, 3);
+    assert_eq!(bench.closed(), "1m@6=provisional/0 c2");
+
+    // The next trade may belong into a minute that was closed unproven.
+    let mut bench = interrupted();
+    bench.trade(2, 5.5, 2);
+    assert_eq!(bench.closed(), "1m@4=closed/0 c1, 5m@0=closed/0 c1, 1m@5=provisional/1 c2");
+    bench.trade(3, 6.0, 3);
+    assert_eq!(bench.closed(), "1m@5=closed/1 c2");
+}
+
+#[test]
+fn raw_fills_may_leave_ids_out() {
+    let mut bench = Bench::new(SequencerConfig { continuity: Continuity::Unchecked, ..CHECKED });
+    bench.trade(0, 0.1, 1);
+    bench.trade(7, 0.2, 2);
+    bench.trade(7, 0.2, 2);
+    bench.trade(9, 1.2, 3);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c2");
+    let counters = bench.shard.counters();
+    assert_eq!((counters.trades, counters.duplicates, counters.gaps), (3, 1, 0));
+}
+
+#[test]
+fn what_cannot_be_placed_is_dropped_and_counted() {
+    let mut bench = Bench::new(CHECKED);
+    bench.shard.on_trade(SymbolId(1), &trade(1, 0.1, 1));
+    bench.shard.on_trade(SymbolId(9), &trade(1, 0.1, 1));
+    assert_eq!(bench.shard.counters().unknown_symbol, 2);
+    bench.shard.on_trade(SYMBOL, &trade(1, -1.0, 1));
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 577_000.0, 2);
+    bench.shard.on_watermark(FEED, at(1.5));
+    bench.shard.on_watermark(FEED, at(577_002.0));
+    bench.shard.on_watermark(FEED, UnixMillis(i64::MAX));
+    assert_eq!(bench.shard.counters().time_refused, 4);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c1");
+    bench.trade(2, 1.2, 2);
+    bench.shard.retire_symbol(SYMBOL);
+    bench.trade(3, 1.3, 3);
+    assert_eq!(bench.shard.counters().unknown_symbol, 3);
+    assert!(bench.open().starts_with("1m@1 o2 c2 n1"), "what it changed is still handed out");
+    assert_eq!((bench.closed(), bench.closed()), (String::new(), String::new()));
+    assert_eq!(bench.open(), "", "forgotten once that was taken");
+}
+
+#[test]
+fn undelivered_klines_are_bounded_and_the_loss_is_told() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 1_500.0, 2);
+    let mut delta = WorkerDelta::empty(0);
+    bench.shard.fill_delta(&mut delta);
+    // 1,500 minutes, 300 of 5m, 100 of 15m; room for 1,000.
+    assert_eq!((delta.closed.len(), delta.closed_dropped), (1_000, 900));
+}

@@ -1,0 +1,174 @@
+//! Seeds, repairs, confirmations.
+
+use super::*;
+
+const PROVISIONAL: KlineStatus = KlineStatus::Provisional;
+const CLOSED: KlineStatus = KlineStatus::Closed;
+const CONFIRMED: KlineStatus = KlineStatus::Confirmed;
+
+#[test]
+fn a_seed_opens_the_minute_behind_it_in_any_order_of_periods() {
+    let seeds =
+        [(Period::M15, 0, 3), (Period::M5, 15, 4), (Period::M1, 20, 5), (Period::M1, 21, 6)];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let mut bench = Bench::new(CHECKED);
+        for at in order {
+            let (period, minute, close) = seeds[at];
+            bench.supply(period, minute, close, CONFIRMED);
+        }
+        assert_eq!(bench.open(), "1m@22 o6 c6 n0, 5m@20 o6 c6 n0, 15m@15 o6 c6 n0", "{order:?}");
+        assert_eq!(bench.closed(), "", "a seed is no event");
+    }
+}
+
+#[test]
+fn a_seeded_symbol_begins_with_its_feeds_time_and_invents_nothing_before() {
+    let mut bench = Bench::new(CHECKED);
+    bench.supply(Period::M15, 0, 3, CONFIRMED);
+    bench.time(27.3);
+    assert_eq!(bench.closed(), "");
+    assert_eq!(bench.open(), "1m@27 o3 c3 n0, 5m@25 o3 c3 n0, 15m@15 o3 c3 n0");
+    bench.time(28.5);
+    assert_eq!(bench.closed(), "1m@27=provisional/0 c3");
+    bench.supply(Period::M1, 27, 5, CONFIRMED);
+    assert_eq!(bench.closed(), "1m@27=confirmed/1 c5");
+    assert!(bench.open().starts_with("1m@28 o5 c5 n0"), "{}", bench.open());
+    bench.trade(70, 28.9, 6);
+    bench.trade(71, 29.9, 7);
+    assert_eq!(bench.closed(), "1m@28=provisional/0 c6");
+}
+
+#[test]
+fn a_price_alone_gives_flat_minutes_from_the_feeds_time_on() {
+    let mut bench = Bench::with_spec(CHECKED, Some(4), Some(10));
+    bench.time(7.1);
+    assert_eq!(bench.open(), "1m@7 o4 c4 n0, 5m@5 o4 c4 n0, 15m@0 o4 c4 n0");
+    bench.time(8.5);
+    assert_eq!(bench.closed(), "1m@7=provisional/0 c4");
+    // The id that was foretold: nothing was missed.
+    bench.trade(10, 8.9, 5);
+    assert_eq!(bench.closed(), "1m@7=closed/0 c4");
+}
+
+#[test]
+fn confirmed_minutes_make_confirmed_longer_klines() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.time(5.5);
+    bench.closed();
+    for minute in [3, 1, 0, 4] {
+        let mut own = bench.closed.iter().filter(|(period, record)| {
+            *period == Period::M1 && record.kline.open_time.0 / 60_000 == minute
+        });
+        let mut record = own.next().unwrap().1;
+        record.status = CONFIRMED;
+        (record.kline.first_id, record.kline.last_id) = (TradeId(0), TradeId(-1));
+        bench.shard.supply(SYMBOL, 0, &[record]);
+    }
+    assert_eq!(
+        bench.closed(),
+        "1m@3=confirmed/0 c1, 1m@1=confirmed/0 c1, 1m@0=confirmed/0 c1, 1m@4=confirmed/0 c1"
+    );
+    assert_eq!(bench.closed[2].1.kline.first_id, bench.closed[1].1.kline.first_id);
+    bench.supply(Period::M1, 2, 1, CONFIRMED);
+    assert_eq!(bench.closed(), "1m@2=confirmed/0 c1, 5m@0=confirmed/0 c1");
+    assert_eq!(bench.shard.counters().corrected, 0);
+}
+
+#[test]
+fn a_correction_is_followed_upward_and_never_lowers_a_status() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(70, 4.1, 1);
+    bench.trade(71, 5.1, 2);
+    bench.trade(72, 6.1, 3);
+    bench.closed();
+    bench.supply(Period::M1, 4, 9, CONFIRMED);
+    assert_eq!(bench.closed(), "1m@4=confirmed/1 c9");
+    for minute in 0..4 {
+        bench.supply(Period::M1, minute, 8, CLOSED);
+    }
+    assert_eq!(bench.closed(), "5m@0=closed/1 c9", "told when the last child is there");
+    bench.supply(Period::M5, 0, 7, CONFIRMED);
+    assert_eq!(bench.closed(), "5m@0=confirmed/2 c7");
+    bench.supply(Period::M1, 4, 5, CLOSED);
+    bench.supply(Period::M1, 4, 5, CONFIRMED);
+    bench.supply(Period::M5, 0, 5, PROVISIONAL);
+    bench.supply(Period::M1, 3, 5, CONFIRMED);
+    assert_eq!(bench.closed(), "1m@3=confirmed/1 c5", "its parent is confirmed by itself");
+    assert!(bench.open().ends_with("15m@0 o2 c3 n2"), "{}", bench.open());
+}
+
+#[test]
+fn what_is_open_here_is_not_replaced() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 3.1, 1);
+    bench.supply(Period::M1, 3, 9, CONFIRMED);
+    bench.supply(Period::M5, 0, 9, CONFIRMED);
+    bench.supply(Period::M5, 5, 9, CONFIRMED);
+    bench.supply(Period::M1, 2, 9, KlineStatus::Open);
+    bench.shard.supply(SYMBOL, 1, &[record(2, 9, CONFIRMED)]);
+    bench.shard.supply(SYMBOL, 0, &[record(2, 0, CONFIRMED)]);
+    bench.shard.supply(SymbolId(1), 0, &[record(2, 1, CONFIRMED)]);
+    assert_eq!(bench.closed(), "");
+    assert_eq!(bench.shard.counters().supply_refused, 7);
+    bench.time(60.5);
+    bench.closed();
+    bench.supply(Period::M1, 30, 9, CONFIRMED);
+    assert_eq!(bench.shard.counters().supply_ignored, 1);
+}
+
+#[test]
+fn minutes_not_seen_yet_are_taken_and_move_the_open_one_forward() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 2.1, 1);
+    let records = [record(2, 4, CONFIRMED), record(4, 6, CONFIRMED)];
+    bench.shard.supply(SYMBOL, 0, &records);
+    // Minute 3 passed unseen: flat, at what minute 2 turned out to be, and unproven.
+    assert_eq!(
+        bench.closed(),
+        "1m@2=provisional/0 c1, 1m@3=provisional/0 c1, 1m@4=confirmed/0 c6, \
+         5m@0=provisional/0 c1, 1m@2=confirmed/1 c4, 1m@3=provisional/1 c4, 5m@0=provisional/1 c6"
+    );
+    // The next id proves minute 3; a trade of a confirmed minute is in it already.
+    bench.trade(2, 4.9, 6);
+    assert_eq!(bench.closed(), "1m@3=closed/1 c4, 5m@0=closed/1 c6");
+    bench.trade(3, 5.9, 7);
+    bench.trade(4, 6.0, 8);
+    assert_eq!(bench.closed(), "1m@5=closed/0 c7");
+    assert_eq!(bench.shard.counters().late_dropped, 1);
+}
+
+#[test]
+fn months_and_weeks_are_confirmed_like_the_others() {
+    let day = 1_440;
+    let config = EngineConfig {
+        periods: PeriodSet::new(&[Period::M1, Period::D1, Period::W1, Period::Mo1]).unwrap(),
+        workers: 1,
+        symbols_max: 1,
+        queue_batches: 1,
+        batch_trades: 1,
+        close_grace_ms: 0,
+        sequencer: CHECKED,
+        undelivered_max: 1_000_000,
+        first_core: None,
+    };
+    let mut shard = Shard::new(&config, 0);
+    shard.add_symbol(&NewSymbolSpec {
+        id: SYMBOL,
+        feed: FEED,
+        previous_close: None,
+        next_id: None,
+    });
+    // From 1970-01-01 to 1970-04-01, a flat day each.
+    let days: Vec<_> = (0..90).map(|at| record(at * day, 5, CONFIRMED)).collect();
+    shard.supply(SYMBOL, 1, &days);
+    let open = shard.open_klines(SYMBOL);
+    let minutes: Vec<_> = open.iter().map(|data| data.record.kline.open_time.0 / 60_000).collect();
+    assert_eq!(minutes, [90 * day, 90 * day, 88 * day, 90 * day]);
+    shard.supply(SYMBOL, 3, &[record(59 * day, 5, CLOSED)]);
+    assert_eq!(
+        shard.counters().supply_ignored,
+        60,
+        "59 days were too old; March was confirmed by its days"
+    );
+}
