@@ -144,7 +144,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_parses_back(scaled in any::<i64>(), wide in any::<i128>(), decimals in 0_u8..20) {
+    fn what_is_printed_parses_back(
+        scaled in any::<i64>(),
+        wide in any::<i128>(),
+        decimals in 0_u8..20,
+    ) {
         let price = Price::from_scaled(scaled);
         prop_assert_eq!(Price::parse(price.display(decimals).to_string()), Ok(price));
         prop_assert_eq!(price.to_string().parse(), Ok(price));
@@ -184,7 +188,9 @@ proptest! {
     fn only_plain_decimals_parse(text in "-?[0-9]{0,12}[.]?[0-9]{0,10}[-+eE x]?") {
         let unsigned = text.strip_prefix('-').unwrap_or(&text);
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_number = |digits: &str| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
         let parsed = Price::parse(&text);
         if !is_number(whole) || !is_number(fraction) {
             let error = parsed.unwrap_err();

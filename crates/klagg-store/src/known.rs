@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use crate::connection::failed;
 use crate::coverage::{Slot, by_slot};
@@ -79,11 +81,12 @@ impl Known {
             Change { outcome: WriteOutcome::default(), slots: Vec::new(), chunks: Vec::new() };
         {
             let mut upsert = transaction.prepare_cached(UPSERT_HISTORY)?;
+            let mut supersede = Supersede::prepare(&transaction)?;
             for stored in closed {
                 let chunk = chunk_of(stored.period, stored.record.kline.open_time);
                 let mut changed = row::execute(&mut upsert, chunk, stored)?;
                 if changed == 0 {
-                    changed = supersede(&transaction, chunk, stored)?;
+                    changed = supersede.execute(chunk, stored)?;
                 }
                 change.outcome.count(changed);
             }
@@ -184,26 +187,36 @@ impl Known {
 
 /// The long way: reads what is stored and decides. Taken when the upsert changed nothing, which
 /// may mean that the revision has to rise, or that the stored row is damaged.
-fn supersede(
-    transaction: &Transaction<'_>,
-    chunk: i64,
-    stored: &StoredKline,
-) -> rusqlite::Result<usize> {
-    let open_time = stored.record.kline.open_time.0;
-    let held = transaction
-        .prepare_cached(SELECT_CHUNK)?
-        .query_row(params![chunk, stored.symbol.0, open_time, open_time + 1], |held| {
-            Ok(row::read(held, stored.symbol, stored.period))
+struct Supersede<'a> {
+    select: CachedStatement<'a>,
+    replace: CachedStatement<'a>,
+}
+
+impl<'a> Supersede<'a> {
+    fn prepare(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            select: transaction.prepare_cached(SELECT_CHUNK)?,
+            replace: transaction.prepare_cached(REPLACE_HISTORY)?,
         })
-        .optional()?
-        .flatten();
-    let record = match held {
-        Some(held) => stored.record.superseding(&held),
-        None => Some(stored.record),
-    };
-    let Some(record) = record else { return Ok(0) };
-    let mut replace = transaction.prepare_cached(REPLACE_HISTORY)?;
-    row::execute(&mut replace, chunk, &StoredKline { record, ..*stored })
+    }
+
+    /// How many rows changed.
+    fn execute(&mut self, chunk: i64, stored: &StoredKline) -> rusqlite::Result<usize> {
+        let open_time = stored.record.kline.open_time.0;
+        let held = self
+            .select
+            .query_row(params![chunk, stored.symbol.0, open_time, open_time + 1], |held| {
+                Ok(row::read(held, stored.symbol, stored.period))
+            })
+            .optional()?
+            .flatten();
+        let record = match held {
+            Some(held) => stored.record.superseding(&held),
+            None => Some(stored.record),
+        };
+        let Some(record) = record else { return Ok(0) };
+        row::execute(&mut self.replace, chunk, &StoredKline { record, ..*stored })
+    }
 }
 
 fn delete_open(

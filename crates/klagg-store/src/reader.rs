@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use klagg_kline::{KlineRecord, Period, SymbolId, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use crate::connection::{failed, open_reader};
 use crate::coverage::Slot;
@@ -89,7 +89,8 @@ impl StoreReader {
     }
 
     /// Hands out all closed klines of one period that open within `from..to`: by spans of time,
-    /// within a span by symbol, and oldest first for each symbol. The fast way to load many symbols.
+    /// within a span by symbol, and oldest first for each symbol. The fast way to load many
+    /// symbols.
     ///
     /// # Errors
     /// [`StoreError`] if the database cannot be read.
@@ -248,6 +249,10 @@ impl StoreReader {
             return Ok(page);
         }
         let (low, high) = (chunk_of(period, from), chunk_of(period, to));
+        let mut statement = self
+            .connection
+            .prepare_cached(SELECT_CHUNK)
+            .map_err(|error| failed(&self.path, error))?;
         let mut chunks: Vec<Chunk> = Vec::new();
         let mut rows = 0;
         for step in 0..=high - low {
@@ -258,8 +263,7 @@ impl StoreReader {
                 ReadEnd::Oldest => low + step,
                 ReadEnd::Newest => high - step,
             };
-            let found = self
-                .read_chunk(symbol, period, chunk, (from, to))
+            let found = read_chunk(&mut statement, (symbol, period), chunk, (from, to))
                 .map_err(|error| failed(&self.path, error))?;
             rows += found.len();
             if !found.is_empty() {
@@ -279,23 +283,21 @@ impl StoreReader {
         }
         Ok(page)
     }
-
-    fn read_chunk(
-        &self,
-        symbol: SymbolId,
-        period: Period,
-        chunk: i64,
-        (from, to): (UnixMillis, UnixMillis),
-    ) -> rusqlite::Result<Chunk> {
-        let mut statement = self.connection.prepare_cached(SELECT_CHUNK)?;
-        let mut rows = statement.query(params![chunk, symbol.0, from.0, to.0])?;
-        let mut found = Vec::new();
-        while let Some(at) = rows.next()? {
-            found.push(row::read(at, symbol, period).ok_or_else(|| row::open_time(at)));
-        }
-        Ok(found)
-    }
 }
 
 /// The rows of one symbol in one chunk: a record, or the open time of a damaged row.
 type Chunk = Vec<Result<KlineRecord, UnixMillis>>;
+
+fn read_chunk(
+    statement: &mut Statement<'_>,
+    (symbol, period): (SymbolId, Period),
+    chunk: i64,
+    (from, to): (UnixMillis, UnixMillis),
+) -> rusqlite::Result<Chunk> {
+    let mut rows = statement.query(params![chunk, symbol.0, from.0, to.0])?;
+    let mut found = Vec::new();
+    while let Some(at) = rows.next()? {
+        found.push(row::read(at, symbol, period).ok_or_else(|| row::open_time(at)));
+    }
+    Ok(found)
+}

@@ -144,8 +144,8 @@ impl Store {
     /// [`Durability`](crate::Durability) says.
     ///
     /// # Errors
-    /// [`StoreError`] of [`Store::check`] for the first bad row, or [`StoreError::Misplaced`] for an
-    /// open one, and then nothing is written; or the database cannot be written.
+    /// [`StoreError`] of [`Store::check`] for the first bad row, or [`StoreError::Misplaced`] for
+    /// an open one, and then nothing is written; or the database cannot be written.
     pub fn write(&mut self, closed: &[StoredKline]) -> Result<WriteOutcome, StoreError> {
         self.commit(closed, &[])
     }

@@ -243,7 +243,8 @@ proptest! {
                 let Ok(page) = reader.read_page(symbol, Period::M1, &ALL) else { continue };
                 for record in page.records {
                     let key = (symbol.0, 1, record.kline.open_time.0 / MINUTE);
-                    prop_assert_eq!(Some(record), truth.get(&key).map(|row| row.record), "bit {}", bit);
+                    let expected = truth.get(&key).map(|row| row.record);
+                    prop_assert_eq!(Some(record), expected, "bit {}", bit);
                 }
             }
         }

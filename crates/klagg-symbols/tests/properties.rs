@@ -38,7 +38,8 @@ proptest! {
         let key = |entry: &SymbolEntry| (entry.first_open_time, entry.name.as_bytes().to_vec());
         prop_assert!(appended.windows(2).all(|pair| key(&pair[0]) < key(&pair[1])));
         for symbol in &one {
-            let named: Vec<_> = appended.iter().filter(|entry| *entry.name == *symbol.name).collect();
+            let named: Vec<_> =
+                appended.iter().filter(|entry| *entry.name == *symbol.name).collect();
             prop_assert_eq!(named.len(), 1);
             prop_assert!(named[0].first_open_time <= symbol.first_open_time);
         }
@@ -46,7 +47,10 @@ proptest! {
 
     #[test]
     fn numbers_never_change_their_meaning(
-        batches in prop::collection::vec((symbols(), any::<prop::sample::Index>(), any::<bool>()), 1..8),
+        batches in prop::collection::vec(
+            (symbols(), any::<prop::sample::Index>(), any::<bool>()),
+            1..8,
+        ),
         max in 1_usize..12,
     ) {
         let index = SymbolIndex::empty(max);

@@ -113,8 +113,8 @@ fn a_commit_is_not_larger_than_it_may_be() {
         sender.send(stored).unwrap();
     }
     let writer = StoreWriter::spawn(store, config(), pull).unwrap();
-    let status = wait_for(&writer.handle(), |status| status.rows_written == 250);
-    assert_eq!(status.commits, 3);
+    let status = wait_for(&writer.handle(), |status| status.commits == 3);
+    assert_eq!(status.rows_written, 250);
     writer.flush_and_join().unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.iter().all(|&(room, _)| room == 100), "{seen:?}");
