@@ -83,7 +83,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     };
     let options = SourceOptions { symbol: args.symbol.clone() };
     let read = input::read(&args.inputs, &options, args.quiet, |row| fold.push(row))?;
-    fold.finish(args.whole_days)?;
+    fold.finish(args.whole_days);
     let summary = fold.summary();
     let columns = Columns { format: args.format, with_status: args.include_open };
     let klines = fold.into_klines(wanted, args.include_open, &precisions);

@@ -124,10 +124,7 @@ impl Fold {
 
     /// The end of all trades. With `whole_days`, klines up to the end of each kind's last day are
     /// finished.
-    ///
-    /// # Errors
-    /// None today; the engine may refuse a time.
-    pub(crate) fn finish(&mut self, whole_days: bool) -> anyhow::Result<()> {
+    pub(crate) fn finish(&mut self, whole_days: bool) {
         for (kind, aggregator) in
             [(TradeKind::Aggregate, &mut self.aggregates), (TradeKind::Raw, &mut self.fills)]
         {
@@ -139,7 +136,6 @@ impl Fold {
             }
             take(&mut self.finished, aggregator);
         }
-        Ok(())
     }
 
     /// The number of a symbol.

@@ -106,7 +106,7 @@ pub(crate) fn describe(read: &Read) -> String {
         (read.counters.malformed, "malformed"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            text.extend([", ", &count.to_string(), " ", what]);
         }
     }
     text + &format!("; {seconds:.2} s, {rate:.0} rows/s")

@@ -121,7 +121,8 @@ fn json_text(text: &str) -> String {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
             letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                let code = format!("\\u{:04x}", u32::from(letter));
+                quoted.push_str(&code);
             }
             letter => quoted.push(letter),
         }

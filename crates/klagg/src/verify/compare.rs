@@ -8,7 +8,7 @@ use klagg_tape::{SourceKline, SourceTrade};
 use klagg_wire::TradeKind;
 
 use super::field::{Match, matches};
-use super::report::{Fate, Report};
+use super::report::{Pair, Report};
 use super::straddle::{self, Case};
 use crate::replay::fold::Fold;
 
@@ -95,7 +95,7 @@ impl Expected {
         report: &mut Report,
     ) {
         let Some(id) = fold.symbol(symbol) else {
-            klines.keys().for_each(|_| report.add(Fate::NotCovered));
+            report.not_covered(klines.len());
             return;
         };
         let edges = self.edges.get(symbol);
@@ -106,7 +106,7 @@ impl Expected {
             let finished = fold.finished(id, period, open_time);
             let unfinished = open.as_ref().filter(|kline| kline.open_time == open_time);
             let Some(ours) = finished.map(|record| &record.kline).or(unfinished) else {
-                report.add(Fate::NotCovered);
+                report.not_covered(1);
                 continue;
             };
             let next = period.next_open_time(open_time);
@@ -122,15 +122,14 @@ impl Expected {
                 && first != Some(open_time);
             let found = matches(ours, official, None);
             if !is_closed && found.iter().any(|field| *field != Match::Equal) {
-                report.add(Fate::Incomplete);
+                report.incomplete();
                 carried = None;
                 continue;
             }
             let finding = straddle::explain(&case);
             carried = finding.carry.map(|part| (next, part));
             let found = matches(ours, official, finding.explained.as_ref());
-            let (ours, official) = (*ours, *official);
-            report.add(Fate::Compared { symbol, period, ours, official, found });
+            report.add(&Pair { symbol, period, ours, official }, found);
         }
     }
 }

@@ -15,7 +15,7 @@ use klagg_tape::{SourceKline, SourceTrade};
 use klagg_wire::TradeKind;
 
 use super::field::matches;
-use super::report::{Fate, Report};
+use super::report::{Pair, Report};
 use super::straddle;
 use crate::replay::fold::Fold;
 
@@ -60,7 +60,7 @@ impl FrameCheck {
             }
             let later = waiting.split_off(&(row.last_fill_id, 0));
             for frame in std::mem::replace(waiting, later).into_values() {
-                report.add(settle(&frame, seen, Some(row), fold).fate(&frame));
+                settle(&frame, seen, Some(row), fold, report);
             }
         }
         let first_fill_id = row.first_fill_id;
@@ -71,56 +71,47 @@ impl FrameCheck {
 
     /// Compares what is left when all trades were folded.
     pub(crate) fn finish(&mut self, fold: &Fold, report: &mut Report) {
-        (0..self.without_ids).for_each(|_| report.add(Fate::NotCovered));
+        report.not_covered(self.without_ids);
         for (symbol, waiting) in std::mem::take(&mut self.waiting) {
             for frame in waiting.into_values() {
-                let settled = match self.seen.get(&symbol) {
+                match self.seen.get(&symbol) {
                     Some(seen) if seen.last_fill_id >= frame.kline.last_id.0 => {
-                        settle(&frame, *seen, None, fold)
+                        settle(&frame, *seen, None, fold, report);
                     }
-                    _ => Settled::NotCovered,
-                };
-                report.add(settled.fate(&frame));
+                    _ => report.not_covered(1),
+                }
             }
         }
     }
 }
 
-enum Settled {
-    NotCovered,
-    Compared { ours: Kline, explained: Option<Kline> },
-}
-
-impl Settled {
-    fn fate(self, frame: &SourceKline) -> Fate<'_> {
-        let Self::Compared { ours, explained } = self else { return Fate::NotCovered };
-        let official = frame.kline;
-        let found = matches(&ours, &official, explained.as_ref());
-        Fate::Compared { symbol: &frame.symbol, period: frame.period, ours, official, found }
-    }
-}
-
-/// A frame against the fold as it stands before `next`.
-fn settle(frame: &SourceKline, seen: Seen, next: Option<&SourceTrade>, fold: &Fold) -> Settled {
-    let id = fold.symbol(&frame.symbol);
-    if frame.kline.first_id.0 < seen.first_fill_id {
-        return Settled::NotCovered;
-    }
+/// Compares a frame with the fold as it stands before `next`.
+fn settle(
+    frame: &SourceKline,
+    seen: Seen,
+    next: Option<&SourceTrade>,
+    fold: &Fold,
+    report: &mut Report,
+) {
+    let official = &frame.kline;
     let cut = next.filter(|next| {
-        next.kind == TradeKind::Aggregate && next.first_fill_id <= frame.kline.last_id.0
+        next.kind == TradeKind::Aggregate && next.first_fill_id <= official.last_id.0
     });
-    let open = id.and_then(|id| fold.open(id, frame.period));
-    let open_time = frame.kline.open_time;
-    let ours = match (open.filter(|kline| kline.open_time == open_time), cut) {
-        (Some(ours), _) => ours,
+    let open = fold.symbol(&frame.symbol).and_then(|id| fold.open(id, frame.period));
+    let ours = match (open.filter(|kline| kline.open_time == official.open_time), cut) {
+        _ if official.first_id.0 < seen.first_fill_id => None,
+        (Some(ours), _) => Some(ours),
         // The frame's kline begins within the aggregate that is not folded yet.
-        (None, Some(next)) if next.first_fill_id == frame.kline.first_id.0 => {
-            Kline::flat(open_time, next.trade.price)
+        (None, Some(next)) if next.first_fill_id == official.first_id.0 => {
+            Some(Kline::flat(official.open_time, next.trade.price))
         }
-        (None, _) => return Settled::NotCovered,
+        (None, _) => None,
     };
-    let explained = cut.and_then(|next| with_part(&ours, &frame.kline, &next.trade));
-    Settled::Compared { ours, explained }
+    let Some(ours) = ours else { return report.not_covered(1) };
+    let explained = cut.and_then(|next| with_part(&ours, official, &next.trade));
+    let found = matches(&ours, official, explained.as_ref());
+    let pair = Pair { symbol: &frame.symbol, period: frame.period, ours: &ours, official };
+    report.add(&pair, found);
 }
 
 /// Ours with the first part of the next aggregate.

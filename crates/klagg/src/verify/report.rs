@@ -13,12 +13,13 @@ use super::field::{Field, Match, Matches};
 /// Klines with a difference that are kept to be listed.
 const KEPT_MAX: usize = 10_000;
 
-/// What became of one kline of the exchange's.
-#[derive(Debug)]
-pub(crate) enum Fate<'a> {
-    NotCovered,
-    Incomplete,
-    Compared { symbol: &'a Arc<str>, period: Period, ours: Kline, official: Kline, found: Matches },
+/// A kline of ours and the exchange's of the same slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair<'a> {
+    pub(crate) symbol: &'a Arc<str>,
+    pub(crate) period: Period,
+    pub(crate) ours: &'a Kline,
+    pub(crate) official: &'a Kline,
 }
 
 /// A kline that is not equal.
@@ -68,14 +69,18 @@ impl Report {
         }
     }
 
-    pub(crate) fn add(&mut self, fate: Fate<'_>) {
-        let (symbol, period, ours, official, found) = match fate {
-            Fate::NotCovered => return self.not_covered += 1,
-            Fate::Incomplete => return self.incomplete += 1,
-            Fate::Compared { symbol, period, ours, official, found } => {
-                (symbol, period, ours, official, found)
-            }
-        };
+    /// Klines that the trades do not touch, or that no trade places.
+    pub(crate) fn not_covered(&mut self, count: usize) {
+        self.not_covered += count as u64;
+    }
+
+    /// A kline of which the recording has a part.
+    pub(crate) fn incomplete(&mut self) {
+        self.incomplete += 1;
+    }
+
+    /// A compared kline and the fate of its fields.
+    pub(crate) fn add(&mut self, pair: &Pair<'_>, found: Matches) {
         self.compared += 1;
         for (tally, field) in self.tallies.iter_mut().zip(found) {
             match field {
@@ -93,8 +98,13 @@ impl Report {
         if judged.all(|field| field != Match::Different) {
             self.all_explained += 1;
         } else if self.rows.len() < KEPT_MAX {
-            let symbol = Arc::clone(symbol);
-            self.rows.push(Row { symbol, period, ours, official, found });
+            self.rows.push(Row {
+                symbol: Arc::clone(pair.symbol),
+                period: pair.period,
+                ours: *pair.ours,
+                official: *pair.official,
+                found,
+            });
         }
     }
 

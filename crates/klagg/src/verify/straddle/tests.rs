@@ -42,11 +42,11 @@ fn minute(trades: &[Trade], number: i64) -> Option<Kline> {
 
 /// How the fields of minutes 0, 1, … of the merged fills compare with those of the single ones,
 /// and the last carry.
-fn check(fills: &[Fill], lost: usize, minutes: i64) -> Vec<[Match; 9]> {
+fn check(fills: &[Fill], without: usize, minutes: i64) -> Vec<[Match; 9]> {
     let official = singles(fills);
     let mut aggregates = merged(fills);
-    if lost > 0 {
-        aggregates.remove(lost);
+    if without > 0 {
+        aggregates.remove(without);
     }
     let last_before = |number: i64| {
         let end = START + number * 60_000;
