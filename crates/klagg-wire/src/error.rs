@@ -115,12 +115,6 @@ pub enum WireError {
         /// Why.
         source: KlineError,
     },
-    /// A kline claims volume but counts no trade.
-    #[error("{row}a kline of zero trades has volume")]
-    VolumeWithoutTrades {
-        /// Where.
-        row: Row,
-    },
     /// A kline does not open where klines of its period open, or does not end where they end.
     #[error("{row}open or close time is not on the grid of the period")]
     OffGrid {

@@ -85,9 +85,5 @@ pub(crate) fn check_kline(
     {
         return Err(WireError::OffGrid { row });
     }
-    kline.validate().map_err(|source| WireError::Kline { row, source })?;
-    if kline.is_flat() && kline.volume.scaled() != 0 {
-        return Err(WireError::VolumeWithoutTrades { row });
-    }
-    Ok(())
+    kline.validate().map_err(|source| WireError::Kline { row, source })
 }
