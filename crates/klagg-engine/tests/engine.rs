@@ -1,5 +1,7 @@
 //! The threaded engine at its borders: limits, full lanes, readers that do not come, the end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -195,12 +197,17 @@ fn a_worker_that_breaks_is_named_and_its_users_are_told() {
     let mut engine = Engine::start(config(1)).unwrap();
     let readers = engine.take_readers();
     let (mut feed, control) = (engine.feed(FEED), engine.control());
-    readers[0].request_snapshot_with(|_| panic!("a broken answer")).unwrap();
-    let pending = readers[0].request_snapshot();
+    let (release, released) = mpsc::channel::<()>();
+    readers[0]
+        .request_snapshot_with(move |_| {
+            let _ = released.recv();
+            panic!("a broken answer");
+        })
+        .unwrap();
+    let pending = readers[0].request_snapshot().unwrap();
     let gone = |error| matches!(error, EngineError::WorkerGone { worker: 0 });
-    if let Ok(pending) = pending {
-        assert!(gone(pending.wait(PATIENCE).unwrap_err()));
-    }
+    release.send(()).unwrap();
+    assert!(gone(pending.wait(PATIENCE).unwrap_err()));
     while control.add_symbol(spec(0)).is_ok() {}
     feed.push(SymbolId(0), trade(1, 1)).unwrap();
     assert!(gone(feed.flush().unwrap_err()));
