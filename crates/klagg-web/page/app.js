@@ -251,7 +251,7 @@ async function program() {
     .filter(Boolean).join(" · ");
   at("feed").textContent = link.connections_total
     ? `feeds ${link.connections_up}/${link.connections_total}` : "";
-  at("notice").textContent = status.notice.replace(/^TradingView Lightweight Charts™\. /, "");
+  at("notice").textContent = status.notice.replace(/^TradingView Lightweight Charts\. /, "");
   freshness();
 }
 

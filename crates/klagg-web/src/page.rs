@@ -14,8 +14,8 @@ use crate::answer::ApiError;
 include!(concat!(env!("OUT_DIR"), "/chart_library.rs"));
 
 /// What the chart library's licence asks to be shown.
-pub(crate) const NOTICE: &str = "TradingView Lightweight Charts™. \
-    Copyright (c) 2025 TradingView, Inc. https://www.tradingview.com/";
+pub(crate) const NOTICE: &str = "TradingView Lightweight Charts. \
+    Copyright (c) 2023 TradingView, Inc. https://www.tradingview.com/";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::Admin;
@@ -40,20 +40,22 @@ fn write_family(
     };
     let mut described = encoder.encode_descriptor(first.name, first.help, None, kind)?;
     for sample in family {
+        if sample.labels.is_empty() {
+            write_value(&mut described, sample)?;
+            continue;
+        }
         let labels: Vec<_> =
             sample.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut metric = described.encode_family(&labels)?;
-        match first.kind {
-            MetricKind::Counter => {
-                metric.encode_counter::<prometheus_client::encoding::NoLabelSet, _, f64>(
-                    &sample.value,
-                    None,
-                )?;
-            }
-            MetricKind::Gauge => metric.encode_gauge(&sample.value)?,
-        }
+        write_value(&mut described.encode_family(&labels)?, sample)?;
     }
     Ok(())
+}
+
+fn write_value(encoder: &mut MetricEncoder<'_>, sample: &MetricSample) -> Result<(), fmt::Error> {
+    match sample.kind {
+        MetricKind::Counter => encoder.encode_counter::<NoLabelSet, _, f64>(&sample.value, None),
+        MetricKind::Gauge => encoder.encode_gauge(&sample.value),
+    }
 }
 
 fn gauge(name: &'static str, help: &'static str, value: f64) -> MetricSample {

@@ -152,3 +152,65 @@ pub(crate) fn too_many(slots_max: usize) -> Refusal {
         format!("a connection may have {slots_max} pairs of symbol and period"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use klagg_kline::{Precision, SymbolId, UnixMillis};
+    use klagg_symbols::NewSymbol;
+
+    use super::*;
+
+    fn parse_here(text: &str) -> Result<Command, Refusal> {
+        let index = SymbolIndex::empty(4);
+        let symbol = |name: &str| NewSymbol {
+            name: name.to_owned(),
+            first_open_time: UnixMillis(0),
+            precision: Precision::new(2, 3).unwrap(),
+        };
+        index.append(vec![symbol("BTCUSDT"), symbol("ETHUSDT")]).unwrap();
+        parse(text, &index, &PeriodSet::default(), 12)
+    }
+
+    #[test]
+    fn the_blueprints_form_and_the_long_form_are_understood() {
+        let pair = |symbol, period_index| Slot { symbol: SymbolId(symbol), period_index };
+        let slots: Vec<_> = (0..6).map(|period_index| pair(0, period_index)).collect();
+        let history = HISTORY_DEFAULT;
+        assert_eq!(
+            parse_here(r#"{"subscribe":"BTCUSDT"}"#),
+            Ok(Command::Subscribe { slots, replace: true, history })
+        );
+        let text = r#"{"subscribe":["BTCUSDT","ETHUSDT"],"periods":["1h","1m","1h"],"history":9}"#;
+        let slots = vec![pair(0, 3), pair(0, 0), pair(1, 3), pair(1, 0)];
+        assert_eq!(parse_here(text), Ok(Command::Subscribe { slots, replace: false, history: 9 }));
+        assert_eq!(
+            parse_here(r#"{"unsubscribe":"ETHUSDT","periods":["1d"]}"#),
+            Ok(Command::Unsubscribe { slots: vec![pair(1, 5)] })
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_the_rule_and_reflects_nothing() {
+        let check = |text: &str, code: &str| {
+            let refusal = parse_here(text).unwrap_err();
+            assert_eq!(refusal.code, code, "{text}");
+            assert!(!refusal.message.contains("EVIL"), "{}", refusal.message);
+        };
+        for text in ["", "EVIL", "[]", "{}", "null", r#"{"EVIL":1}"#, r#"{"subscribe":5}"#] {
+            check(text, "bad_command");
+        }
+        check(r#"{"subscribe":"BTCUSDT","EVIL":1}"#, "bad_command");
+        check(r#"{"subscribe":"BTCUSDT","unsubscribe":"BTCUSDT"}"#, "bad_command");
+        check(r#"{"subscribe":"BTCUSDT","subscribe":"BTCUSDT"}"#, "bad_command");
+        check(r#"{"unsubscribe":"BTCUSDT","history":1}"#, "bad_command");
+        check(r#"{"subscribe":[]}"#, "bad_command");
+        check(r#"{"subscribe":"BTCUSDT","periods":[]}"#, "bad_command");
+        check(r#"{"subscribe":"EVIL"}"#, "unknown_symbol");
+        check(r#"{"subscribe":["BTCUSDT","btcusdt"]}"#, "unknown_symbol");
+        check(r#"{"subscribe":"BTCUSDT","periods":["EVIL"]}"#, "unknown_period");
+        check(r#"{"subscribe":"BTCUSDT","periods":["3m"]}"#, "unknown_period");
+        check(r#"{"subscribe":"BTCUSDT","history":1501}"#, "bad_history");
+        check(r#"{"subscribe":"BTCUSDT","history":-1}"#, "bad_command");
+        check(r#"{"subscribe":["BTCUSDT","ETHUSDT","X"]}"#, "too_many_subscriptions");
+    }
+}

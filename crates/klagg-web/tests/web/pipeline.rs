@@ -1,8 +1,8 @@
 //! The real pipeline without the exchange: trades by hand, then shard, gateway, history, read
 //! scheduler and web server as they are composed in the program.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klagg_engine::{Aggregator, HistoryConfig, HistoryPage, KlineData, WorkerDelta, history};
@@ -14,7 +14,6 @@ use klagg_kline::{
 use klagg_store::StoreReaderFactory;
 use klagg_symbols::{NewSymbol, SymbolIndex};
 use klagg_web::{StatusReport, WebConfig, WebConsumer, WebError, WebParts, WebServer};
-use std::sync::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -23,6 +22,7 @@ pub(crate) const START: i64 = 1_795_305_600_000;
 pub(crate) const MINUTE: i64 = 60_000;
 
 /// Trades in, published klines out.
+#[allow(dead_code, reason = "the demo looks at more of it than the tests")]
 pub(crate) struct Market {
     pub(crate) symbols: SymbolIndex,
     pub(crate) periods: PeriodSet,
@@ -99,6 +99,7 @@ impl Market {
     }
 
     /// One trade, not yet published.
+    #[allow(dead_code, reason = "the demo trades in numbers")]
     pub(crate) fn trade(&mut self, symbol: u32, time: i64, price: &str, quantity: &str) {
         let price = Price::parse(price).unwrap();
         let quantity = Quantity::parse(quantity).unwrap();
@@ -179,6 +180,7 @@ pub(crate) fn listed(name: &str, price: u8, quantity: u8) -> NewSymbol {
 }
 
 /// A server that runs, and how to stop it.
+#[allow(dead_code, reason = "the demo looks at more of it than the tests")]
 pub(crate) struct Running {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) admin: Option<std::net::SocketAddr>,

@@ -1,0 +1,11 @@
+//! The server on loopback, port 0, behind a real pipeline that is fed by hand.
+
+mod admin;
+mod client;
+mod exchange_rest;
+mod exchange_streams;
+mod live;
+mod page;
+mod pipeline;
+mod safety;
+mod slow;
