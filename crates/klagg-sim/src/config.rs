@@ -81,9 +81,9 @@ impl SocketRules {
         streams_max: 1024,
         messages_burst: 15,
         messages_per_second: 10,
-        ping_cadence: Duration::from_secs(180),
-        pong_timeout: Duration::from_secs(600),
-        lifetime: Duration::from_secs(24 * 3600),
+        ping_cadence: Duration::from_mins(3),
+        pong_timeout: Duration::from_mins(10),
+        lifetime: Duration::from_hours(24),
         queued_frames_max: 200_000,
         connections_max: 1_000,
     };

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ws::Utf8Bytes;
 use axum::serve::ListenerExt;
 use klagg_kline::UnixMillis;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::server::frames::Sender;
 use crate::server::hub::Fate;
@@ -107,6 +108,21 @@ impl SimExchange {
         Control::new(Arc::clone(&self.shared))
     }
 
+    /// Plays a tape: after each delay, the frame goes as it is to every websocket, whatever it
+    /// subscribed to. [`Control::silence_all`] keeps the market's own frames away meanwhile.
+    /// Returns how many frames were played.
+    pub async fn play(&self, tape: impl IntoIterator<Item = (Duration, String)>) -> u64 {
+        let mut played = 0;
+        for (delay, frame) in tape {
+            sleep(delay).await;
+            let mut round = self.shared.hub.round(&self.shared.counts);
+            round.send_to_all(&Utf8Bytes::from(frame));
+            round.finish();
+            played += 1;
+        }
+        played
+    }
+
     /// Stops within a second; every task is joined. Time stands still from here on, so an
     /// [`Oracle`] still answers, about what was.
     ///
@@ -119,15 +135,13 @@ impl SimExchange {
         self.sender.await.map_err(|error| failed("market", error.to_string()))?;
         self.shared.hub.end_all(Fate::Stop);
         let mut server = self.server;
-        match timeout(STOP_PATIENCE, &mut server).await {
-            Ok(ended) => ended
-                .map_err(|error| failed("server", error.to_string()))?
-                .map_err(|error| failed("server", error.to_string()))?,
-            Err(_) => {
-                // A client keeps an idle connection open, or does not read its answer.
-                server.abort();
-                let _ = server.await;
-            }
+        if let Ok(ended) = timeout(STOP_PATIENCE, &mut server).await {
+            let ended = ended.map_err(|error| failed("server", error.to_string()))?;
+            ended.map_err(|error| failed("server", error.to_string()))?;
+        } else {
+            // A client keeps an idle connection open, or does not read its answer.
+            server.abort();
+            let _ = server.await;
         }
         self.shared.hub.emptied(STOP_PATIENCE).await;
         Ok(self.shared.counts.read())

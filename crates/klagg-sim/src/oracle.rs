@@ -234,7 +234,7 @@ impl Piece {
             let flat = Kline::flat(UnixMillis(minute * MINUTE), price);
             Kline { first_id: TradeId(self.id), ..flat }
         });
-        let taken = if self.is_buy { 1 } else { 0 };
+        let taken = i128::from(self.is_buy);
         *kline = Kline {
             volume: Volume::from_scaled(kline.volume.scaled() + self.volume),
             quote_volume: QuoteVolume::from_scaled(kline.quote_volume.scaled() + self.quote_volume),

@@ -17,38 +17,70 @@ const TAG: u64 = 0x00ac;
 const UNEVENNESS: [u64; LEVELS as usize] =
     [4_000, 6_000, 8_000, 10_000, 12_000, 14_000, 16_000, 18_000, 20_000, 22_000];
 
-/// Activity from 1970 until the start of `minute`, in 32.32 fixed point.
-fn activity_until(seed: u64, minute: i64) -> u64 {
-    let block = minute.div_euclid(BLOCK);
-    let within = minute.rem_euclid(BLOCK);
-    let mut whole = BLOCK.unsigned_abs() * UNIT;
-    let mut until = block.max(0).unsigned_abs() * whole;
-    let mut path = 1_i64;
-    for level in 0..LEVELS {
-        let number = at(seed, TAG, (block << (LEVELS + 1)) | path);
-        let width = UNEVENNESS[level as usize];
-        let mut left_share = 32_768 - width + (number >> 16) % (2 * width);
-        // Now and then all of it falls into one half: the other one is silent.
-        if level + 3 >= LEVELS && number & 0x1f == 0 {
-            left_share = if number & 0x20 == 0 { 0 } else { 65_536 };
-        }
-        let left = (whole >> 16) * left_share;
-        let in_right_half = within >> (LEVELS - 1 - level) & 1;
-        if in_right_half == 1 {
-            until += left;
-            whole -= left;
-        } else {
-            whole = left;
-        }
-        path = path << 1 | in_right_half;
-    }
-    until
+/// The way down to one minute, and from there to the next ones: neighbours share most of it.
+#[derive(Debug, Clone)]
+pub(crate) struct ActivityWalk {
+    seed: u64,
+    minute: i64,
+    /// At each level, the activity before the part that holds the minute, and in it.
+    until: [u64; LEVELS as usize + 1],
+    whole: [u64; LEVELS as usize + 1],
 }
 
-/// Aggregates from 1970 until the start of `minute`, if `rate` come a minute (32.32).
-pub(crate) fn aggregates_until(seed: u64, rate: u64, minute: i64) -> i64 {
-    let product = u128::from(activity_until(seed, minute)) * u128::from(rate);
-    i64::try_from(product >> 64).unwrap_or(i64::MAX)
+impl ActivityWalk {
+    pub(crate) fn to(seed: u64, minute: i64) -> Self {
+        let until = [0; LEVELS as usize + 1];
+        let mut walk = Self { seed, minute, until, whole: until };
+        walk.descend(0);
+        walk
+    }
+
+    /// Goes on to the next minute.
+    pub(crate) fn advance(&mut self) {
+        self.minute += 1;
+        // Only the levels below the lowest turn that stays the same are new.
+        let same = LEVELS.saturating_sub(self.minute.rem_euclid(BLOCK).trailing_zeros() + 1);
+        self.descend(if self.minute.rem_euclid(BLOCK) == 0 { 0 } else { same });
+    }
+
+    /// Activity from 1970 until the start of the minute, in 32.32 fixed point.
+    fn until(&self) -> u64 {
+        self.until[LEVELS as usize]
+    }
+
+    /// Aggregates from 1970 until the start of the minute, if `rate` come a minute (32.32).
+    pub(crate) fn aggregates(&self, rate: u64) -> i64 {
+        let product = u128::from(self.until()) * u128::from(rate);
+        i64::try_from(product >> 64).unwrap_or(i64::MAX)
+    }
+
+    fn descend(&mut self, from: u32) {
+        let block = self.minute.div_euclid(BLOCK);
+        let within = self.minute.rem_euclid(BLOCK);
+        if from == 0 {
+            self.whole[0] = BLOCK.unsigned_abs() * UNIT;
+            self.until[0] = block.max(0).unsigned_abs() * self.whole[0];
+        }
+        for level in from..LEVELS {
+            let (here, below) = (level as usize, level as usize + 1);
+            let path = 1 << level | within >> (LEVELS - level);
+            let number = at(self.seed, TAG, (block << (LEVELS + 1)) | path);
+            let left = (self.whole[here] >> 16) * left_share(number, level);
+            let in_right_half = within >> (LEVELS - 1 - level) & 1 == 1;
+            self.until[below] = self.until[here] + if in_right_half { left } else { 0 };
+            self.whole[below] = if in_right_half { self.whole[here] - left } else { left };
+        }
+    }
+}
+
+/// How much falls into the left half, of 65,536.
+fn left_share(number: u64, level: u32) -> u64 {
+    // Now and then all of it falls into one half: the other one is silent.
+    if level + 3 >= LEVELS && number.trailing_zeros() >= 5 {
+        return if number & 0x20 == 0 { 0 } else { 65_536 };
+    }
+    let width = UNEVENNESS[level as usize];
+    32_768 - width + (((number >> 32) * 2 * width) >> 32)
 }
 
 #[cfg(test)]
@@ -59,12 +91,15 @@ mod tests {
     fn the_count_never_falls_and_keeps_its_average() {
         let minute = 29_800_000;
         let rate = 5 << 32;
-        let mut before = aggregates_until(7, rate, minute);
+        let mut walk = ActivityWalk::to(7, minute);
+        let mut before = walk.aggregates(rate);
         let first = before;
         let mut silent = 0;
         for ahead in 1..=10 * BLOCK {
-            let count = aggregates_until(7, rate, minute + ahead);
+            walk.advance();
+            let count = walk.aggregates(rate);
             assert!(count >= before, "minute {ahead}");
+            assert_eq!(count, ActivityWalk::to(7, minute + ahead).aggregates(rate));
             silent += i32::from(count == before);
             before = count;
         }

@@ -72,11 +72,11 @@ impl<'a> Genesis<'a> {
         let mut symbol = build(self.config, &profile, trades_per_second, self.oldest);
         let number = at(symbol.seed, TAG_ONBOARD, 0);
         // The two biggest are the oldest; of the others, most are old, some came day by day.
-        if place > 1 && number % 3 == 0 {
+        if place > 1 && number.is_multiple_of(3) {
             let days = (number >> 8) % u64::from(self.config.history_days);
             let quarter_hours = (number >> 40) % 96;
             let after = days.cast_signed() * DAY + quarter_hours.cast_signed() * DAY / 96;
-            symbol.onboard = self.oldest.plus(after);
+            symbol.set_listing(symbol.seed, self.oldest.plus(after));
         } else {
             symbol.ids_before = ((number >> 8) % OLD_IDS).cast_signed();
             symbol.fills_before = symbol.ids_before / 10 * 23;
@@ -90,7 +90,7 @@ impl<'a> Genesis<'a> {
         let (year, month, day) = civil(end);
         set_name(&mut symbol, &format!("BTCUSDT_{:02}{month:02}{day:02}", year % 100));
         symbol.delivery = Some(end);
-        symbol.seed = mix(symbol.seed ^ end.0.unsigned_abs());
+        symbol.set_listing(mix(symbol.seed ^ end.0.unsigned_abs()), symbol.onboard);
         symbol
     }
 }
@@ -161,6 +161,7 @@ fn build(
         base_ticks,
         volatility: 0.6 + 1.2 * unit(mix(seed)),
         rate: rate_fixed(trades_per_second),
+        aggregates_at_first: 0,
         typical_steps: i64::try_from(typical).unwrap_or(i64::MAX).clamp(1, 1 << 30),
         ids_before: 0,
         fills_before: 0,
@@ -169,6 +170,7 @@ fn build(
         same_millisecond_runs: config.quirks.same_millisecond_runs,
     };
     set_name(&mut symbol, &name);
+    symbol.set_listing(seed, onboard);
     symbol
 }
 

@@ -6,11 +6,11 @@
 
 use klagg_kline::{Kline, Price, QuoteVolume, TradeId, UnixMillis, Volume};
 
-use super::price::scale;
-use super::symbol::{MINUTE, Symbol};
+use super::price::{PriceWalk, scale};
+use super::symbol::{MINUTE, OrdinalWalk, Symbol};
 use crate::random::{Random, at, is_within, unit};
 
-pub(crate) const LEVELS_MAX: i64 = 6;
+const LEVELS_MAX: usize = 6;
 
 const TAG_LEVELS: u64 = 0x1e7e;
 const TAG_CARRY: u64 = 0xca44;
@@ -56,32 +56,43 @@ pub(crate) struct Plan {
     pub(crate) minute: i64,
     pub(crate) first: i64,
     pub(crate) end: i64,
-    levels: [Level; LEVELS_MAX as usize],
+    levels: [Level; LEVELS_MAX],
     level_count: usize,
     pub(crate) carry: Option<Carry>,
+    /// Fills of its aggregates, those carried on among them, and of all until their end.
+    fills: i64,
+    fills_until: i64,
 }
 
 /// What consecutive minutes share: ordinals at three edges, prices at two.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Edges {
-    pub(crate) minute: i64,
+    minute: i64,
     ordinals: [i64; 3],
     ticks: [i64; 2],
+    ordinal_walk: OrdinalWalk,
+    price_walk: PriceWalk,
 }
 
 impl Edges {
-    pub(crate) fn of(symbol: &Symbol, minute: i64) -> Self {
-        let ordinals = [minute, minute + 1, minute + 2].map(|edge| symbol.ordinal_at(edge));
-        Self { minute, ordinals, ticks: [symbol.ticks_at(minute), symbol.ticks_at(minute + 1)] }
+    fn of(symbol: &Symbol, minute: i64) -> Self {
+        let mut ordinal_walk = OrdinalWalk::to(symbol, minute);
+        let mut price_walk = symbol.price_walk();
+        let ordinals = [(); 3].map(|()| {
+            let ordinal = ordinal_walk.ordinal();
+            ordinal_walk.advance();
+            ordinal
+        });
+        let ticks = [minute, minute + 1].map(|edge| price_walk.ticks_at(edge));
+        Self { minute, ordinals, ticks, ordinal_walk, price_walk }
     }
 
-    pub(crate) fn next(self, symbol: &Symbol) -> Self {
-        let [_, second, third] = self.ordinals;
-        Self {
-            minute: self.minute + 1,
-            ordinals: [second, third, symbol.ordinal_at(self.minute + 3)],
-            ticks: [self.ticks[1], symbol.ticks_at(self.minute + 2)],
-        }
+    fn advance(&mut self) {
+        self.minute += 1;
+        self.ordinals.rotate_left(1);
+        self.ordinals[2] = self.ordinal_walk.ordinal();
+        self.ordinal_walk.advance();
+        self.ticks = [self.ticks[1], self.price_walk.ticks_at(self.minute + 1)];
     }
 }
 
@@ -95,24 +106,30 @@ impl Plan {
         (minute > symbol.first_minute()).then(|| Self::of(symbol, minute - 1))
     }
 
-    pub(crate) fn between(symbol: &Symbol, edges: &Edges) -> Self {
+    fn between(symbol: &Symbol, edges: &Edges) -> Self {
         let [first, end, next_end] = edges.ordinals;
-        let count = (end - first).min(LEVELS_MAX);
+        let level_count = usize::try_from(end - first).unwrap_or(0).min(LEVELS_MAX);
+        let count = i64::try_from(level_count).unwrap_or(0);
+        let fills_before = if count > 0 { symbol.fills_until(first) } else { 0 };
         let mut plan = Self {
+            fills: 0,
+            fills_until: fills_before,
             minute: edges.minute,
             first,
             end,
-            levels: [Level::default(); LEVELS_MAX as usize],
-            level_count: usize::try_from(count).unwrap_or(0),
+            levels: [Level::default(); LEVELS_MAX],
+            level_count,
             carry: None,
         };
         plan.set_prices(symbol, edges.ticks);
-        for at in 0..count {
-            let share = |at: i64| first + (end - first) * at / count;
-            let level = &mut plan.levels[usize::try_from(at).unwrap_or(0)];
-            (level.first, level.end) = (share(at), share(at + 1));
-            level.set_volumes(symbol);
+        for (at, level) in (0..count).zip(&mut plan.levels) {
+            level.first = first + (end - first) * at / count;
+            level.end = first + (end - first) * (at + 1) / count;
+            let fills_until = symbol.fills_until(level.end);
+            level.set_volumes(symbol, fills_until - plan.fills_until);
+            plan.fills_until = fills_until;
         }
+        plan.fills = plan.fills_until - fills_before;
         if end > first && next_end > end {
             plan.carry = plan.carried(symbol);
         }
@@ -182,7 +199,7 @@ impl Plan {
         *close = own_close;
         let mut sums = Sums::default();
         let mut open = self.levels[0].ticks;
-        let mut fills = symbol.fills_until(self.end) - symbol.fills_until(self.first);
+        let mut fills = self.fills;
         let mut first_id = symbol.fill_id(self.first, 0);
         if let Some(carry) = carry {
             open = carry.ticks;
@@ -219,13 +236,12 @@ impl Plan {
 }
 
 impl Level {
-    fn set_volumes(&mut self, symbol: &Symbol) {
+    fn set_volumes(&mut self, symbol: &Symbol, fills: i64) {
         let number = at(symbol.seed, TAG_LEVELS + 1, self.first);
         let count = self.end - self.first;
         let byte = |shift: u32| (number >> shift & 255).cast_signed();
         self.buys = (count * byte(0) + 128) >> 8;
         // At least a step a fill, whichever side the fills fall on.
-        let fills = symbol.fills_until(self.end) - symbol.fills_until(self.first);
         let steps = |sides: i64, busy: i64| {
             if sides == 0 {
                 return 0;
@@ -291,6 +307,6 @@ pub(crate) fn scan(symbol: &Symbol, from: i64, to: i64, mut each: impl FnMut(&Kl
         if edges.minute + 1 >= to {
             return;
         }
-        edges = edges.next(symbol);
+        edges.advance();
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use klagg_kline::{Precision, UnixMillis};
 
-use super::activity::aggregates_until;
-use super::price::ticks_at;
+use super::activity::ActivityWalk;
+use super::price::PriceWalk;
 use crate::random::at;
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -66,6 +66,8 @@ pub(crate) struct Symbol {
     pub(crate) volatility: f64,
     /// Aggregates a minute, 32.32.
     pub(crate) rate: u64,
+    /// The count at the first minute, from which ordinals are counted.
+    pub(crate) aggregates_at_first: i64,
     /// Steps of an ordinary fill.
     pub(crate) typical_steps: i64,
     /// Ids before the first aggregate and before the first fill.
@@ -78,6 +80,13 @@ pub(crate) struct Symbol {
 }
 
 impl Symbol {
+    /// Sets what decides about its trades: to be called last, seed and rate are part of it.
+    pub(crate) fn set_listing(&mut self, seed: u64, onboard: UnixMillis) {
+        (self.seed, self.onboard) = (seed, onboard);
+        let walk = ActivityWalk::to(self.seed, self.first_minute());
+        self.aggregates_at_first = walk.aggregates(self.rate);
+    }
+
     /// The minute, counted from 1970, in which it was listed.
     pub(crate) fn first_minute(&self) -> i64 {
         self.onboard.0.div_euclid(MINUTE)
@@ -101,14 +110,7 @@ impl Symbol {
 
     /// The ordinal of the first aggregate at or after the start of `minute`.
     pub(crate) fn ordinal_at(&self, minute: i64) -> i64 {
-        let first = self.first_minute();
-        if minute <= first {
-            return 0;
-        }
-        let end = self.delivery.map_or(i64::MAX, |delivery| delivery.0.div_euclid(MINUTE));
-        let until = |minute| aggregates_until(self.seed, self.rate, minute);
-        // One more in the first minute: a contract opens with a trade.
-        1 + until(minute.min(end).max(first + 1)) - until(first)
+        OrdinalWalk::to(self, minute).ordinal()
     }
 
     /// The minute that owns an ordinal, at most `last_minute`.
@@ -128,7 +130,11 @@ impl Symbol {
 
     /// Price in ticks at the start of a minute.
     pub(crate) fn ticks_at(&self, minute: i64) -> i64 {
-        ticks_at(self.seed, self.base_ticks, self.volatility, minute)
+        self.price_walk().ticks_at(minute)
+    }
+
+    pub(crate) fn price_walk(&self) -> PriceWalk {
+        PriceWalk::new(self.seed, self.base_ticks, self.volatility)
     }
 
     /// How many more fills than one an aggregate has, and how many its sixteen had before it.
@@ -172,5 +178,44 @@ impl Symbol {
     /// The exchange's aggregate id.
     pub(crate) const fn aggregate_id(&self, ordinal: i64) -> i64 {
         self.ids_before + 1 + ordinal
+    }
+}
+
+/// The place in the count of aggregates, minute after minute.
+#[derive(Debug, Clone)]
+pub(crate) struct OrdinalWalk {
+    activity: ActivityWalk,
+    rate: u64,
+    minute: i64,
+    first: i64,
+    end: i64,
+    at_first: i64,
+}
+
+impl OrdinalWalk {
+    pub(crate) fn to(symbol: &Symbol, minute: i64) -> Self {
+        let first = symbol.first_minute();
+        let end = symbol.delivery.map_or(i64::MAX, |delivery| delivery.0.div_euclid(MINUTE));
+        let end = end.max(first + 1);
+        let activity = ActivityWalk::to(symbol.seed, minute.clamp(first, end));
+        let at_first = symbol.aggregates_at_first;
+        Self { activity, rate: symbol.rate, minute, first, end, at_first }
+    }
+
+    /// The ordinal of the first aggregate at or after the start of the minute.
+    pub(crate) fn ordinal(&self) -> i64 {
+        if self.minute <= self.first {
+            return 0;
+        }
+        // One more in the first minute: a contract opens with a trade.
+        1 + self.activity.aggregates(self.rate) - self.at_first
+    }
+
+    /// Goes on to the next minute.
+    pub(crate) fn advance(&mut self) {
+        if (self.first..self.end).contains(&self.minute) {
+            self.activity.advance();
+        }
+        self.minute += 1;
     }
 }

@@ -189,7 +189,7 @@ fn weights(symbol: &Symbol, plan: &Plan, random: &mut Random) -> Vec<u64> {
         .map(|_| {
             let number = random.next();
             // A third follow in the same millisecond or nearly so; few waits are long.
-            if number.is_multiple_of(3) { 0 } else { 1 + (number >> 40 & 0xfff) >> (number >> 60) }
+            if number.is_multiple_of(3) { 0 } else { ((number >> 40) & 0xfff) >> (number >> 60) }
         })
         .collect();
     if count > 20 && is_within(random.next(), symbol.same_millisecond_runs) {

@@ -67,10 +67,9 @@ impl Asked {
             Self::Ping | Self::Time | Self::ExchangeInfo => 1,
             Self::Klines | Self::ContinuousKlines => {
                 match parameters.get("limit").map(|limit| limit.parse::<u64>().unwrap_or(0)) {
-                    None => 5,
                     Some(..=100) => 1,
                     Some(..=500) => 2,
-                    Some(..=1_000) => 5,
+                    None | Some(..=1_000) => 5,
                     Some(_) => 10,
                 }
             }

@@ -183,7 +183,8 @@ impl Session {
                 request::encode_property(&mut answer, hub.is_combined(id), &request);
             }
             Ok(_) => {
-                request::encode_refusal(&mut answer, &Refusal::new(2, "Invalid request", None))
+                let refusal = Refusal::new(2, "Invalid request", None);
+                request::encode_refusal(&mut answer, &refusal);
             }
             Err(refusal) => request::encode_refusal(&mut answer, &refusal),
         }

@@ -126,7 +126,7 @@ fn agg_trades(
         return Ok(Vec::new());
     }
     let mut rows = Vec::new();
-    let mut take = |tape: &Tape, one: &Aggregate| {
+    let mut add_row = |tape: &Tape, one: &Aggregate| {
         if let Some(made) = aggregate(symbol, tape, one) {
             let (first_fill_id, last_fill_id) = (made.first_fill_id, made.last_fill_id);
             let precision = symbol.precision;
@@ -136,14 +136,14 @@ fn agg_trades(
     };
     let Some(first) = from_id.map(|id| (id - symbol.ids_before - 1).max(0)) else {
         let Some(from) = from else {
-            newest(listed, end.min(published), oldest, &mut take);
+            newest(listed, end.min(published), oldest, &mut add_row);
             rows.reverse();
             return Ok(rows);
         };
         let minute = from.0.div_euclid(MINUTE).max(symbol.first_minute());
         ascending(listed, minute..=last_minute, |tape, one| {
             let time = tape.time(one);
-            time < from.0 || (time <= end.0 && take(tape, one))
+            time < from.0 || (time <= end.0 && add_row(tape, one))
         });
         return Ok(rows);
     };
@@ -156,7 +156,7 @@ fn agg_trades(
         }
     }
     ascending(listed, minute..=last_minute, |tape, one| {
-        one.ordinal < first || (tape.time(one) <= end.0 && take(tape, one))
+        one.ordinal < first || (tape.time(one) <= end.0 && add_row(tape, one))
     });
     Ok(rows)
 }
