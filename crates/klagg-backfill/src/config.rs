@@ -43,8 +43,8 @@ pub struct BackfillConfig {
     pub confirmation: Confirmation,
     /// How often is looked for something to confirm.
     pub tick: Duration,
-    /// How long a symbol is left alone after a request for it failed, in exchange time.
-    pub retry_ms: i64,
+    /// How long confirmation leaves a symbol alone after a request for it failed.
+    pub retry_pause: Duration,
     /// How often the history is checked for klines that are still missing, and the exchange's
     /// clock is measured.
     pub audit_cadence: Duration,

@@ -9,7 +9,6 @@ use crate::config::Confirmation;
 use crate::desk::{Desk, Task};
 use crate::pages::pages;
 use crate::plan::Depth;
-use crate::spans::Span;
 
 /// Minutes of a symbol that are looked at for doubtful ones.
 const DOUBTFUL_MAX: usize = 128;
@@ -56,7 +55,7 @@ pub(crate) async fn round(desk: &Desk, due: Due, priority: Priority) -> Result<(
 }
 
 fn due_tasks(desk: &Desk, due: Due, until: UnixMillis) -> Vec<Task> {
-    let now = (desk.clock)();
+    let now = desk.rest.clock().elapsed();
     let mut tasks: Vec<(Urgency, Task)> = Vec::new();
     let mut states = desk.states();
     let mut begin = Vec::new();
@@ -88,7 +87,7 @@ fn due_tasks(desk: &Desk, due: Due, until: UnixMillis) -> Vec<Task> {
         let urgency = Urgency { is_settled: !is_doubtful, waits_since: anchor };
         for span in state.held.of(0).missing(anchor, until) {
             let task = |page| (urgency, Task { symbol: state.id, index: 0, page });
-            tasks.extend(pages(Period::M1, Span { ..span }).into_iter().map(task));
+            tasks.extend(pages(Period::M1, span).into_iter().map(task));
         }
     }
     tasks.sort_by_key(|&(urgency, _)| urgency);

@@ -217,7 +217,7 @@ impl Desk {
     fn failed(&self, symbol: SymbolId, error: BackfillError) -> BackfillError {
         let final_refusal = !error.is_retryable();
         if let Some(state) = self.states().get_mut(&symbol) {
-            state.retry_at = (self.clock)().plus(self.config.retry_ms);
+            state.retry_at = self.rest.clock().elapsed() + self.config.retry_pause;
             state.refused = final_refusal;
         }
         let is_page = matches!(error, BackfillError::Page { .. });

@@ -15,8 +15,8 @@ pub(crate) struct Tally {
     pub(crate) corrected_confirmed: u64,
 }
 
-/// Records that confirm `official`, given what is held; both ascending. Klines that are confirmed
-/// with the same values already are left out.
+/// Records that confirm `official`, given what is held; both ascending. Those that are held as
+/// confirmed already come as they are: another reader of the engine may not have stored them yet.
 pub(crate) fn settle(held: &[KlineRecord], official: &[Kline]) -> (Vec<KlineRecord>, Tally) {
     let status = KlineStatus::Confirmed;
     let mut tally = Tally::default();
@@ -30,7 +30,7 @@ pub(crate) fn settle(held: &[KlineRecord], official: &[Kline]) -> (Vec<KlineReco
         };
         let same = ours.kline.same_values(kline);
         match (ours.status, same) {
-            (KlineStatus::Confirmed, true) => continue,
+            (KlineStatus::Confirmed, true) => {}
             (_, true) => tally.equal += 1,
             (KlineStatus::Confirmed, false) => tally.corrected_confirmed += 1,
             (KlineStatus::Closed, false) => tally.corrected_closed += 1,
@@ -79,10 +79,10 @@ mod tests {
             .iter()
             .map(|record| (record.kline.open_time.0 / 60_000, record.revision))
             .collect();
-        assert_eq!(seen, [(0, 0), (1, 0), (2, 4), (3, 2)]);
+        assert_eq!(seen, [(0, 0), (1, 0), (2, 4), (3, 2), (4, 0)]);
         assert!(records.iter().all(|record| record.status == KlineStatus::Confirmed));
         assert!(records[1].kline.has_ids());
-        for record in &records[1..] {
+        for record in &records[1..4] {
             let before = ours.iter().find(|of| of.kline.open_time == record.kline.open_time);
             assert!(record.supersedes(before.unwrap()));
         }

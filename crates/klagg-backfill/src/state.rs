@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use klagg_kline::{Kline, PeriodSet, SymbolId, UnixMillis};
 
@@ -32,8 +33,8 @@ pub(crate) struct SymbolState {
     pub(crate) stored_until: Vec<Option<UnixMillis>>,
     /// Minutes before this one are confirmed, back to where the symbol's watch began.
     pub(crate) anchor: Option<UnixMillis>,
-    /// After a failure: not to be asked for again before.
-    pub(crate) retry_at: UnixMillis,
+    /// After a failure: not to be asked for again before, by the client's clock.
+    pub(crate) retry_at: Duration,
     /// The exchange refuses requests for this symbol, whatever is asked.
     pub(crate) refused: bool,
     periods: PeriodSet,
@@ -60,7 +61,7 @@ impl SymbolState {
             held: Held::nothing(periods.clone()),
             stored_until: vec![None; count],
             anchor: None,
-            retry_at: UnixMillis(i64::MIN),
+            retry_at: Duration::ZERO,
             refused: false,
             periods: periods.clone(),
             cache: vec![BTreeMap::new(); count],
