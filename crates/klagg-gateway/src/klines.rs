@@ -54,14 +54,19 @@ impl KlineState {
             return Applied::Refused;
         }
         if let Some(held) = &self.open {
-            if held == record {
-                return Applied::Same;
-            }
-            // A correction may lower a count; only ids tell that trades are missing.
-            let same_time = kline.open_time == held.kline.open_time;
-            let ids_fall = kline.has_ids() && kline.last_id < held.kline.last_id;
-            if kline.open_time < held.kline.open_time || same_time && ids_fall {
+            if kline.open_time < held.kline.open_time {
                 return Applied::Refused;
+            }
+            // Nearly always ids have grown, and nothing else need be looked at. Where they have
+            // not, a correction may still lower a count; only ids tell that trades are missing.
+            let grown = kline.has_ids() && kline.last_id > held.kline.last_id;
+            if !grown && kline.open_time == held.kline.open_time {
+                if held == record {
+                    return Applied::Same;
+                }
+                if kline.has_ids() && kline.last_id < held.kline.last_id {
+                    return Applied::Refused;
+                }
             }
         }
         self.open = Some(*record);
