@@ -146,6 +146,32 @@ impl Wanted<'_> {
 ///
 /// Shorter periods are to be planned, fetched and added to `held` first: what they bring is
 /// folded and not asked for.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_backfill::{Depth, Held, Wanted, plan};
+/// use klagg_kline::{Period, PeriodSet, UnixMillis};
+///
+/// let periods = PeriodSet::new(&[Period::M1, Period::H1])?;
+/// let wanted = Wanted {
+///     periods: &periods,
+///     capacity: &[300, 300],
+///     first_open_time: UnixMillis(1_567_900_800_000),
+///     stored_until: &[None, None],
+///     gap_klines_max: 10_000,
+///     settled: UnixMillis(1_791_460_930_000),
+///     depth: Depth::Full,
+/// };
+/// let mut held = Held::nothing(periods.clone());
+/// for page in plan(&held, &wanted, 0) {
+///     assert_eq!(page.klines, 300, "300 minutes in one request of weight 2");
+///     held.add(0, page.from, page.until);
+/// }
+/// let hours: u16 = plan(&held, &wanted, 1).iter().map(|page| page.klines).sum();
+/// assert_eq!(hours, 296, "of 300 hours, the last four are folded from minutes");
+/// # Ok::<(), klagg_kline::PeriodSetError>(())
+/// ```
 pub fn plan(held: &Held, wanted: &Wanted<'_>, index: usize) -> Vec<Page> {
     let period = wanted.periods.get(index);
     let span = wanted.span(index);

@@ -15,6 +15,8 @@ use crate::{BackfillCounts, BackfillError, Phase};
 
 /// Pause before history that could not be fetched is planned again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Symbols that are planned together at least: few enough that progress is seen to move.
+const SYMBOLS_AT_ONCE: usize = 16;
 
 /// Fetches history, meets live, and confirms, until shutdown.
 ///
@@ -61,7 +63,7 @@ async fn run(
     load(desk, &symbols).await?;
     measure_clock(desk).await;
     desk.enter(Phase::Recent);
-    desk.pass(&symbols, Depth::Recent, Priority::Normal).await?;
+    sweep(desk, &symbols, Depth::Recent, Priority::Normal).await?;
     desk.enter(Phase::Seam);
     seam(desk, live_from).await?;
     desk.tell(|progress| progress.ready = true);
@@ -100,35 +102,44 @@ async fn seam(
 async fn keep_history(desk: &Desk) -> Result<(), BackfillError> {
     loop {
         let symbols: Vec<SymbolId> = desk.states().keys().copied().collect();
-        let total = symbols.len();
-        desk.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
-        let started = desk.rest.clock().elapsed();
-        let mut failed = 0;
-        let chunk = desk.config.concurrency.max(16);
-        for (index, chunk) in symbols.chunks(chunk).enumerate() {
-            failed += desk.pass(chunk, Depth::Full, Priority::Bulk).await?;
-            let done = (index * desk.config.concurrency.max(16) + chunk.len()).min(total);
-            let spent = desk.rest.clock().elapsed().saturating_sub(started);
-            let left = u32::try_from(total - done).unwrap_or(u32::MAX);
-            let pace = spent / u32::try_from(done.max(1)).unwrap_or(u32::MAX);
-            desk.tell(|progress| {
-                progress.symbols_done = done;
-                progress.remaining = Some(pace.saturating_mul(left));
-            });
-        }
+        let failed = sweep(desk, &symbols, Depth::Full, Priority::Bulk).await?;
         if failed > 0 {
             tracing::warn!(pages = failed, "history has holes; asking again");
             tokio::time::sleep(RETRY_PAUSE.min(desk.config.audit_cadence)).await;
             continue;
         }
-        desk.tell(|progress| {
-            progress.history_complete = true;
-            progress.remaining = None;
-        });
+        desk.tell(|progress| progress.history_complete = true);
         desk.enter(Phase::Confirming);
         tokio::time::sleep(desk.config.audit_cadence).await;
         measure_clock(desk).await;
     }
+}
+
+/// Plans and fetches what is missing, some symbols at a time, and tells how far it is. Gives how
+/// many pages did not come.
+async fn sweep(
+    desk: &Desk,
+    symbols: &[SymbolId],
+    depth: Depth,
+    priority: Priority,
+) -> Result<u64, BackfillError> {
+    let total = symbols.len();
+    desk.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
+    let started = desk.rest.clock().elapsed();
+    let (mut failed, mut done) = (0, 0);
+    for chunk in symbols.chunks(desk.config.concurrency.max(SYMBOLS_AT_ONCE)) {
+        failed += desk.pass(chunk, depth, priority).await?;
+        done += chunk.len();
+        let spent = desk.rest.clock().elapsed().saturating_sub(started);
+        let left = u32::try_from(total - done).unwrap_or(u32::MAX);
+        let pace = spent / u32::try_from(done.max(1)).unwrap_or(u32::MAX);
+        desk.tell(|progress| {
+            progress.symbols_done = done;
+            progress.remaining = Some(pace.saturating_mul(left));
+        });
+    }
+    desk.tell(|progress| progress.remaining = None);
+    Ok(failed)
 }
 
 async fn keep_confirming(

@@ -157,10 +157,14 @@ impl<S: FeedSink> Connection<S> {
         match action {
             Action::Connect => self.connect().await,
             Action::Subscribe { id, names } => {
-                self.send(Message::text(request("SUBSCRIBE", &names, id))).await
+                let mut text = String::new();
+                klagg_wire::encode::subscribe(&mut text, &names, id);
+                self.send(Message::text(text)).await
             }
             Action::Unsubscribe { id, names } => {
-                self.send(Message::text(request("UNSUBSCRIBE", &names, id))).await
+                let mut text = String::new();
+                klagg_wire::encode::unsubscribe(&mut text, &names, id);
+                self.send(Message::text(text)).await
             }
             Action::Ping => self.send(Message::Ping(bytes::Bytes::new())).await,
             Action::Live => {
@@ -313,14 +317,8 @@ impl<S: FeedSink> Connection<S> {
             self.pass_on(|sink| sink.on_trade(symbol, trade)).await?;
             self.parts.counters.trades.add(1);
         }
-        match seen.sign {
-            Sign::Data(source) => {
-                if self.event_time.is_none() {
-                    self.event_time = seen.event_time;
-                }
-                self.event(Event::Data(source));
-            }
-            Sign::None => {}
+        if let Sign::Data(source) = seen.sign {
+            self.event(Event::Data(source));
         }
         if let Some(notice) = seen.notice {
             self.notice(notice.for_connection(self.parts.id));
@@ -369,19 +367,4 @@ impl<S: FeedSink> Connection<S> {
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a shutdown as well.
     drop(shutdown.wait_for(|&stop| stop).await);
-}
-
-/// The text of a request to the exchange.
-fn request(method: &str, names: &[String], id: u64) -> String {
-    let mut text = format!(r#"{{"method":"{method}","params":["#);
-    for (index, name) in names.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        klagg_wire::encode::json_string(&mut text, name);
-    }
-    text.push_str(r#"],"id":"#);
-    text.push_str(&id.to_string());
-    text.push('}');
-    text
 }

@@ -292,7 +292,13 @@ async fn a_full_sink_holds_up_reading_and_loses_nothing() {
     for id in 2..=1_000 {
         world.say(trade("BTCUSDT", id));
     }
-    assert_eq!(world.feed.counts().dropped_at_shutdown, 0);
+    let stalled = async {
+        // An acknowledgement, the first trade, and the one that finds no room.
+        while world.feed.counts().frames < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stalled).await.unwrap();
     world.full.store(false, Ordering::SeqCst);
     let taken = world.until_taken(|taken| trades_of(taken, 0).len() == 1_000).await;
     assert_eq!(trades_of(&taken, 0), (1..=1_000).collect::<Vec<_>>());
@@ -304,7 +310,9 @@ async fn a_full_sink_holds_up_reading_and_loses_nothing() {
             Taken::Interrupted(_) => panic!("nothing was interrupted"),
         }
     }
-    world.feed.stop().await;
+    let counts = world.feed.stop().await;
+    assert!(counts.stalls >= 1);
+    assert_eq!(counts.dropped_at_shutdown, 0);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use klagg_binance::{
     Backoff, BinanceError, KlineQuery, PlainText, Priority, RestClient, RestConfig, Tls,
 };
@@ -115,6 +118,27 @@ async fn what_may_pass_is_asked_again_and_what_cannot_is_not() {
         panic!("{error:?}")
     };
     assert_eq!(client.counts().requests, 5, "a refusal is final");
+}
+
+#[tokio::test]
+async fn packed_answers_are_asked_for_and_the_cap_counts_what_comes_out() {
+    let pack = |text: &[u8]| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(text).unwrap();
+        packed.finish().unwrap()
+    };
+    let script = Script::default();
+    let gzip = [("content-encoding", "gzip")];
+    script.answer(200, &gzip, pack(br#"{"serverTime":1791362591474}"#)).answer(
+        200,
+        &gzip,
+        pack(&vec![b' '; 1 << 20]),
+    );
+    let client = script.client(1).await;
+    let time = client.server_time(Priority::Urgent).await.unwrap();
+    assert_eq!(time, UnixMillis(1_791_362_591_474));
+    let error = client.server_time(Priority::Urgent).await.unwrap_err();
+    assert!(matches!(error, BinanceError::BodyTooLong { .. }), "{error}");
 }
 
 #[tokio::test]
