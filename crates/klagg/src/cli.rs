@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Layers};
 use crate::exit::Exit;
 use crate::pipeline;
+use crate::progress::Show;
+use crate::replay::{self, ReplayArgs};
+use crate::verify::{self, VerifyArgs};
 
 /// Folds every trade of Binance USD-M futures into exact klines of all periods, as they happen.
 #[derive(Debug, Parser)]
@@ -23,6 +26,12 @@ enum Command {
     Run(Settings),
     /// The same against a simulated exchange inside this program; needs no network.
     Demo(Settings),
+    /// Recorded trades to klines, on stdout.
+    Replay(ReplayArgs),
+    /// Compare the fold of recorded trades with the exchange's own klines.
+    ///
+    /// Exit status: 0 all equal, 1 something differs, 2 not compared.
+    Verify(VerifyArgs),
     /// Print the effective configuration, with comments, as a file for `--config`.
     Config(Settings),
 }
@@ -44,10 +53,15 @@ pub(crate) struct Settings {
     listen: Option<String>,
     /// No progress bars and no words but warnings and errors.
     #[arg(long, short)]
-    pub(crate) quiet: bool,
+    quiet: bool,
 }
 
 impl Settings {
+    /// Whether progress is shown.
+    pub(crate) fn show(&self) -> Show {
+        if self.quiet { Show::Nothing } else { Show::Progress }
+    }
+
     /// The layers: `base`, file, environment, flags.
     ///
     /// # Errors
@@ -86,6 +100,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(settings) => pipeline::run(&settings),
         Command::Demo(settings) => pipeline::demo(&settings),
+        Command::Replay(args) => replay::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Config(settings) => {
             let printed = config::print(&settings.layers(Layers::default())?)?;
             write_stdout(&printed)?;

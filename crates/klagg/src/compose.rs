@@ -9,6 +9,7 @@
 //!   then the database writer, the web front last. Whoever was started is waited for.
 
 mod downstream;
+mod listings;
 mod live;
 mod notices;
 
@@ -21,8 +22,8 @@ use klagg_backfill::{Discovery, discover};
 use klagg_binance::{RestClient, Tls};
 use klagg_engine::{HistoryReader, HistoryWriter, history};
 use klagg_gateway::GlobalKlines;
-use klagg_kline::{SymbolId, UnixMillis};
-use klagg_store::{Store, StoreReaderFactory};
+use klagg_kline::SymbolId;
+use klagg_store::{Coverage, Store, StoreReaderFactory};
 use klagg_symbols::SymbolIndex;
 use klagg_web::{WebConsumer, WebParts, WebServer};
 use tokio::sync::watch;
@@ -31,10 +32,11 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::logs::say;
 use crate::parts;
+use crate::progress::Show;
 use crate::status::Status;
 
-/// Up to where the store holds confirmed klines, by symbol and period index.
-pub(crate) type StoredUntil = HashMap<(SymbolId, u8), UnixMillis>;
+/// Which unbroken run of confirmed klines the store holds, by symbol and period index.
+pub(crate) type StoredRuns = HashMap<(SymbolId, u8), Coverage>;
 
 /// The parts that exist before anything was asked of the exchange.
 struct Opened {
@@ -64,6 +66,7 @@ struct Web {
 pub(crate) async fn run(
     config: &Config,
     source: &'static str,
+    show: Show,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut opened = open(config, source).await?;
@@ -79,7 +82,7 @@ pub(crate) async fn run(
     };
     let ended = match found {
         None => Ok(()),
-        Some(Ok(found)) => live::run(config, opened, consumer, &found, stop).await,
+        Some(Ok(found)) => live::run(config, opened, consumer, (&found, show), stop).await,
         Some(Err(error)) => Err(error),
     };
     if let Some((shutdown, task)) = web {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use klagg_engine::{ChangedKline, HistoryQuery, HistoryReader, Keep};
 use klagg_gateway::GlobalKlines;
-use klagg_kline::{KlineStatus, PeriodSet, SymbolId, UnixMillis};
-use klagg_store::{Pull, StoredKline};
+use klagg_kline::{KlineStatus, PeriodSet, SymbolId};
+use klagg_store::{Coverage, Pull, StoredKline};
 use tokio::sync::watch;
 
 /// Changes looked at in one go.
@@ -23,8 +23,8 @@ pub(crate) struct HistoryPull {
     history: HistoryReader,
     klines: watch::Receiver<Arc<GlobalKlines>>,
     periods: PeriodSet,
-    /// Confirmed klines that open before this came from the store: not to be written again.
-    stored_until: HashMap<(SymbolId, u8), UnixMillis>,
+    /// Confirmed klines within these runs came from the store: not to be written again.
+    stored_runs: HashMap<(SymbolId, u8), Coverage>,
     cursor: u64,
     changed: Vec<ChangedKline>,
     /// Read from the log, not handed over yet: the next one's place in `changed`.
@@ -41,13 +41,13 @@ impl HistoryPull {
         history: HistoryReader,
         klines: watch::Receiver<Arc<GlobalKlines>>,
         periods: PeriodSet,
-        stored_until: HashMap<(SymbolId, u8), UnixMillis>,
+        stored_runs: HashMap<(SymbolId, u8), Coverage>,
     ) -> Self {
         Self {
             history,
             klines,
             periods,
-            stored_until,
+            stored_runs,
             cursor: 0,
             changed: Vec::new(),
             at: 0,
@@ -99,10 +99,10 @@ impl HistoryPull {
         };
         let index = usize::from(change.period_index);
         for record in self.history.read(change.symbol, index, &exactly) {
-            let stored_until = self.stored_until.get(&(change.symbol, change.period_index));
+            let run = self.stored_runs.get(&(change.symbol, change.period_index));
             let is_stored = record.status == KlineStatus::Confirmed
                 && record.revision == 0
-                && stored_until.is_some_and(|&until| record.kline.open_time < until);
+                && run.is_some_and(|run| (run.from..run.until).contains(&record.kline.open_time));
             if !is_stored {
                 let period = self.periods.get(index);
                 let row = StoredKline { symbol: change.symbol, period, record };

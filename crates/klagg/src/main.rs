@@ -11,8 +11,11 @@ mod feed_sink;
 mod logs;
 mod parts;
 mod pipeline;
+mod progress;
+mod replay;
 mod status;
 mod stop;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use klagg_backfill::SymbolFilter;
+use klagg_backfill::{BackfillConfig, Confirmation, SymbolFilter};
 use klagg_binance::{
     Backoff, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming, TradeStream,
 };
@@ -21,6 +21,10 @@ const CANARY: &str = "BTCUSDT";
 const UNDELIVERED_MAX: usize = 400_000;
 /// Changes of the history that the database writer may be behind before it starts over.
 const CHANGE_LOG: usize = 1 << 20;
+/// Klines of one series fetched at most to fill the hole that a long stop left: a month of minutes.
+const GAP_KLINES_MAX: u64 = 50_000;
+/// How long a closed minute may wait to be confirmed with its neighbours in one request.
+const CONFIRM_WAIT_MS: i64 = 5 * 60_000;
 /// Waits after a failure, drawn evenly from zero up to a doubling bound.
 const BACKOFF: Backoff =
     Backoff { floor: Duration::from_millis(100), ceiling: Duration::from_secs(30) };
@@ -149,5 +153,23 @@ pub(crate) fn web(config: &Config) -> WebConfig {
         allowed_origins: config.web.allowed_origins.clone(),
         missing_origin: MissingOrigin::Allow,
         limits: WebLimits::standard(),
+    }
+}
+
+pub(crate) fn backfill(config: &Config) -> BackfillConfig {
+    BackfillConfig {
+        periods: config.engine.periods.clone(),
+        capacity: history(config).capacity,
+        gap_klines_max: GAP_KLINES_MAX,
+        concurrency: config.backfill.concurrency,
+        settle_ms: 2_500,
+        confirmation: if config.backfill.confirm {
+            Confirmation::Everything { wait_ms: CONFIRM_WAIT_MS }
+        } else {
+            Confirmation::Doubtful
+        },
+        tick: Duration::from_millis(250),
+        retry_pause: Duration::from_secs(5),
+        audit_cadence: Duration::from_mins(1),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<Exit> {
     logs::start(&config.log)?;
     runtime()?.block_on(async {
         let stop = stop::requested()?;
-        compose::run(&config, "Binance USD-M futures", stop).await
+        compose::run(&config, "Binance USD-M futures", settings.show(), stop).await
     })?;
     Ok(Exit::Success)
 }
@@ -43,7 +43,7 @@ pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
         config.exchange.rest_url = sim.rest_url();
         config.exchange.stream_url = sim.stream_url();
         config.exchange.weight_per_minute = config.sim.weight_per_minute;
-        let ended = compose::run(&config, "simulated exchange", stop).await;
+        let ended = compose::run(&config, "simulated exchange", settings.show(), stop).await;
         sim.stop().await.context("the simulated exchange broke")?;
         ended
     })?;

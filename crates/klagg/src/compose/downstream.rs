@@ -9,13 +9,12 @@ use klagg_gateway::{
     Consumer, ConsumerReport, GatewayError, GatewayParts, GatewayReport, GlobalKlines,
     ReadScheduler, SchedulerStatus, gateway_task,
 };
-use klagg_kline::UnixMillis;
 use klagg_store::{Store, StoreWriter, WriterHandle};
 use klagg_web::WebConsumer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::StoredUntil;
+use super::StoredRuns;
 use crate::config::Config;
 use crate::db_writer::HistoryPull;
 use crate::logs::say;
@@ -51,23 +50,23 @@ impl Downstream {
     pub(super) fn start(
         config: &Config,
         upstream: Upstream,
-        store: Option<(Store, StoredUntil)>,
+        store: Option<(Store, StoredRuns)>,
         web: Option<WebConsumer>,
-        clock: impl Fn() -> UnixMillis + Send + Sync + 'static,
+        clock: klagg_backfill::Clock,
     ) -> anyhow::Result<Self> {
         let Upstream { readers, history: (history_writer, history), klines } = upstream;
         let snapshots = klines.subscribe();
-        let writer = store.map(|(store, stored_until)| {
+        let writer = store.map(|(store, stored_runs)| {
             let periods = config.engine.periods.clone();
             let mut pull =
-                HistoryPull::new(history.clone(), snapshots.clone(), periods, stored_until);
+                HistoryPull::new(history.clone(), snapshots.clone(), periods, stored_runs);
             StoreWriter::spawn(store, parts::writer(config), move |rows| pull.pull(rows))
         });
         let writer = writer.transpose()?;
-        let (db_queue, mut wakes) = mpsc::channel(DB_QUEUE);
+        let (db_queue, mut snapshots_out) = mpsc::channel(DB_QUEUE);
         let handle = writer.as_ref().map(StoreWriter::handle);
         let waker = tokio::spawn(async move {
-            while wakes.recv().await.is_some() {
+            while snapshots_out.recv().await.is_some() {
                 if let Some(handle) = &handle {
                     handle.wake();
                 }
@@ -87,7 +86,8 @@ impl Downstream {
             db_queue,
             shutdown,
         };
-        let gateway = tokio::spawn(gateway_task(parts::gateway(config), gateway_parts, clock));
+        let gateway =
+            tokio::spawn(gateway_task(parts::gateway(config), gateway_parts, move || clock()));
         Ok(Self { gateway, gateway_shutdown, scheduler, scheduler_status, waker, writer, pages })
     }
 

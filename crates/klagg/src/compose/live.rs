@@ -1,21 +1,35 @@
 //! The live part of the pipeline: from the first socket to the last commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use klagg_backfill::Discovery;
-use klagg_binance::{ConnectionId, Feed};
-use klagg_engine::{Engine, EngineControl, FeedId, NewSymbolSpec};
+use klagg_backfill::{
+    BackfillCommand, BackfillCounts, BackfillError, BackfillParts, BackfillProgress, Discovery,
+    StoreParts, backfill_task,
+};
+use klagg_binance::{ConnectionId, Feed, FeedNotice, Tls, WeightStatus};
+use klagg_engine::{Engine, FeedId};
+use klagg_kline::SymbolId;
 use klagg_store::Store;
+use klagg_symbols::SymbolIndex;
 use klagg_web::WebConsumer;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::downstream::{Downstream, Upstream};
-use super::{Opened, StoredUntil, notices};
+use super::listings::{self, Listings, add_symbols};
+use super::notices::{self, Wakes};
+use super::{Opened, StoredRuns};
 use crate::config::Config;
 use crate::feed_sink::EngineSink;
 use crate::logs::say;
 use crate::parts;
+use crate::progress::{self, Show};
+use crate::status::Status;
+
+/// Commands that may wait for the backfill.
+const BACKFILL_COMMANDS: usize = 64;
 
 /// Runs until `stop` turns true, then drains everything that was accepted.
 ///
@@ -25,77 +39,181 @@ pub(super) async fn run(
     config: &Config,
     opened: Opened,
     consumer: Option<WebConsumer>,
-    found: &Discovery,
+    (found, show): (&Discovery, Show),
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { rest, tls, index, store, history, klines, status, .. } = opened;
-    let stored_until = stored_until(config, store.as_ref(), found)?;
+    let Opened { rest, tls, index, store, history, klines, status, exchange_info, .. } = opened;
+    let stored_runs = stored_runs(config, store.as_ref(), found)?;
+    let store_readers = store.as_ref().map(Store::reader_factory);
+    let history_reader = history.1.clone();
     let mut engine = Engine::start(parts::engine(config)).context("cannot start the engine")?;
     let control = engine.control();
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
     let clock = rest.clock().clone();
-    let downstream =
-        Downstream::start(config, upstream, store.map(|store| (store, stored_until)), consumer, {
-            move || clock.exchange()
-        })?;
+    let clock: klagg_backfill::Clock = Arc::new(move || clock.exchange());
+    let stored = store.map(|store| (store, stored_runs));
+    let downstream = Downstream::start(config, upstream, stored, consumer, Arc::clone(&clock))?;
     status.writer(downstream.writer_handle());
     status.consumers(downstream.consumers());
 
     let engine = Arc::new(engine);
-    let feeds = Arc::clone(&engine);
-    let connect = move |id: ConnectionId| EngineSink(feeds.feed(FeedId(id.0)));
-    let (mut feed, taken) = Feed::start(parts::stream(config)?, tls, index.clone(), connect)
-        .context("exchange.stream_url or the feed's settings cannot be used")?;
-    add_symbols(&mut feed, &control, found)?;
+    let (mut feed, taken) = start_feed(config, tls, &index, &engine)?;
+    add_symbols(&mut feed, &control, &found.active)?;
     status.feed(feed.counts_reader());
     feed.subscribe(&found.active).await.context("cannot subscribe the symbols")?;
 
+    let (live_from, live_from_seen) = watch::channel(None);
+    let backfill = Backfill::start(
+        config,
+        &found.active,
+        rest.weight(),
+        (&status, show),
+        |progress, shutdown, commands| {
+            status.backfill(progress.subscribe());
+            let store = store_readers.zip(downstream.writer_handle());
+            BackfillParts {
+                rest: rest.clone(),
+                index: index.clone(),
+                engine: control.clone(),
+                history: history_reader,
+                pages: downstream.pages(),
+                store: store.map(|(reader, writer)| StoreParts { reader, writer }),
+                clock,
+                live_from: live_from_seen,
+                commands,
+                progress,
+                shutdown,
+            }
+        },
+    );
+    let mut listings = Listings {
+        filter: parts::symbol_filter(config),
+        concurrency: config.backfill.concurrency,
+        writer: downstream.writer_handle(),
+        backfill: backfill.as_ref().map(|backfill| backfill.commands.clone()),
+        unwanted: HashSet::new(),
+        rest,
+        index,
+        control,
+        exchange_info,
+    };
+    listings.remember(found);
+    let (wakes, mut woken) = Wakes::new(feed.connections(), live_from);
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => {}
-        () = notices::watch(taken, &status, |_| ()) => {}
+        () = notices::watch(taken, &status, wakes) => {}
+        () = keep_looking(&mut listings, &mut feed, &mut woken) => {}
     }
     say("stopping: writing what is under way");
     status.phase("stopping");
+    drop(listings);
+    if let Some(backfill) = backfill {
+        backfill.end().await?;
+    }
     feed.stop().await;
-    drop(control);
     downstream.end(engine).await
 }
 
-/// Tells the engine which symbols there are and which connection carries each.
-fn add_symbols<S: klagg_binance::FeedSink>(
-    feed: &mut Feed<S>,
-    control: &EngineControl,
-    found: &Discovery,
-) -> anyhow::Result<()> {
-    let assignments = feed.assign(&found.active).context("cannot spread the symbols")?;
-    for assignment in assignments {
-        control
-            .add_symbol(NewSymbolSpec {
-                id: assignment.symbol,
-                feed: FeedId(assignment.connection.0),
-                previous_close: None,
-                next_id: None,
-            })
-            .context("cannot add a symbol to the engine")?;
-    }
-    Ok(())
+/// A feed whose connections each have an end of the engine.
+fn start_feed(
+    config: &Config,
+    tls: Tls,
+    index: &SymbolIndex,
+    engine: &Arc<Engine>,
+) -> anyhow::Result<(Feed<EngineSink>, mpsc::Receiver<FeedNotice>)> {
+    let engine = Arc::clone(engine);
+    let connect = move |id: ConnectionId| EngineSink(engine.feed(FeedId(id.0)));
+    Feed::start(parts::stream(config)?, tls, index.clone(), connect)
+        .context("exchange.stream_url or the feed's settings cannot be used")
 }
 
-/// Up to where each series is stored and confirmed.
-fn stored_until(
+/// Looks at the exchange's list whenever a name points to a change, and now and then anyway.
+async fn keep_looking(
+    listings: &mut Listings,
+    feed: &mut Feed<EngineSink>,
+    woken: &mut mpsc::Receiver<String>,
+) {
+    let mut cadence = listings::POLL_CADENCE;
+    loop {
+        match tokio::time::timeout(cadence, woken.recv()).await {
+            Ok(Some(name)) if !listings.is_news(&name) => continue,
+            // The feed has ended: its other end decides what that means.
+            Ok(None) => return std::future::pending().await,
+            Ok(Some(_)) | Err(_) => {}
+        }
+        cadence = listings::POLL_CADENCE;
+        if let Err(error) = listings.look(feed).await {
+            tracing::warn!("{error:#}; trying again");
+            cadence = listings::RETRY_PAUSE;
+        }
+        tokio::time::sleep(listings::LOOK_PAUSE).await;
+    }
+}
+
+/// The running backfill, and what shows it to a person.
+struct Backfill {
+    shown: JoinHandle<()>,
+    task: JoinHandle<Result<BackfillCounts, BackfillError>>,
+    shutdown: watch::Sender<bool>,
+    commands: mpsc::Sender<BackfillCommand>,
+}
+
+impl Backfill {
+    /// Starts it, unless it is switched off.
+    fn start(
+        config: &Config,
+        symbols: &[SymbolId],
+        weight: WeightStatus,
+        (status, show): (&Status, Show),
+        parts_of: impl FnOnce(
+            watch::Sender<BackfillProgress>,
+            watch::Receiver<bool>,
+            mpsc::Receiver<BackfillCommand>,
+        ) -> BackfillParts,
+    ) -> Option<Self> {
+        if !config.backfill.enabled {
+            return None;
+        }
+        let (shutdown, stop) = watch::channel(false);
+        let (commands, taken) = mpsc::channel(BACKFILL_COMMANDS);
+        let progress = watch::Sender::new(BackfillProgress::begin(weight));
+        let shown = tokio::spawn(progress::show(progress.subscribe(), show));
+        let parts = parts_of(progress, stop, taken);
+        let task = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
+        let status = status.clone();
+        let task = tokio::spawn(async move {
+            let ended = task.await;
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the backfill has ended; klines stay unconfirmed");
+                status.fallen(format!("the backfill has ended: {error}; start klagg again"));
+            }
+            ended
+        });
+        Some(Self { shown, task, shutdown, commands })
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.shutdown.send_replace(true);
+        self.task.await.context("the backfill broke")?.context("the backfill ended early")?;
+        self.shown.await.context("the progress display broke")
+    }
+}
+
+/// Which run of each series is stored and confirmed.
+fn stored_runs(
     config: &Config,
     store: Option<&Store>,
     found: &Discovery,
-) -> anyhow::Result<StoredUntil> {
-    let mut until = StoredUntil::new();
-    let Some(store) = store else { return Ok(until) };
+) -> anyhow::Result<StoredRuns> {
+    let mut runs = StoredRuns::new();
+    let Some(store) = store else { return Ok(runs) };
     for &symbol in &found.active {
         for (index, &period) in (0_u8..).zip(config.engine.periods.as_slice()) {
-            if let Some(time) = store.complete_until(symbol, period)? {
-                until.insert((symbol, index), time);
+            if let Some(run) = store.coverage(symbol, period)? {
+                runs.insert((symbol, index), run);
             }
         }
     }
-    Ok(until)
+    Ok(runs)
 }

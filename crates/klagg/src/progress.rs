@@ -1,0 +1,84 @@
+//! What a person sees of the backfill: a bar on a terminal, a line now and then in a log.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use klagg_backfill::{BackfillProgress, Phase};
+use tokio::sync::watch;
+
+/// How often a line is written where there is no terminal.
+const LINE_CADENCE: Duration = Duration::from_secs(5);
+/// How often the bar is drawn.
+const BAR_CADENCE: Duration = Duration::from_millis(250);
+
+/// Whether progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// A bar or lines, as the output is a terminal or not.
+    Progress,
+    /// Nothing.
+    Nothing,
+}
+
+/// Shows the backfill until all history is there or its other end is gone.
+pub(crate) async fn show(mut progress: watch::Receiver<BackfillProgress>, show: Show) {
+    if show == Show::Nothing {
+        return;
+    }
+    let bar = std::io::stderr().is_terminal().then(bar);
+    let cadence = if bar.is_some() { BAR_CADENCE } else { LINE_CADENCE };
+    let mut said_ready = false;
+    loop {
+        let now = progress.borrow_and_update().clone();
+        if let Some(bar) = &bar {
+            bar.set_length(now.symbols_total as u64);
+            bar.set_position(now.symbols_done as u64);
+            bar.set_message(message(&now));
+        } else {
+            tracing::info!("{}", message(&now));
+        }
+        if now.ready && !said_ready {
+            said_ready = true;
+            tracing::info!("ready: history and live have met");
+        }
+        if now.history_complete {
+            if let Some(bar) = &bar {
+                bar.finish_and_clear();
+            }
+            tracing::info!("history complete: {}", message(&now));
+            return;
+        }
+        tokio::time::sleep(cadence).await;
+        if progress.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} symbols  {msg}");
+    let bar = ProgressBar::new(0);
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}
+
+/// Phase, klines, weight, and the time that is left.
+fn message(progress: &BackfillProgress) -> String {
+    let counts = &progress.counts;
+    let klines = counts.klines_loaded + counts.klines_fetched + counts.klines_folded;
+    let phase = match progress.phase {
+        Phase::Seam => "waiting for the minute in which the feed began to be final",
+        phase => phase.as_str(),
+    };
+    let eta = match progress.remaining {
+        Some(left) => format!(", {} s left", left.as_secs()),
+        None => String::new(),
+    };
+    format!(
+        "{phase}: {}/{} symbols, {klines} klines, weight {} of {} a minute{eta}",
+        progress.symbols_done,
+        progress.symbols_total,
+        progress.weight.used,
+        progress.weight.allowance,
+    )
+}
