@@ -2,6 +2,15 @@
 //!
 //! `cargo run -p klagg-web --example page_demo -- 127.0.0.1:8080`
 
+#![allow(
+    clippy::assigning_clones,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a demo may"
+)]
+
 #[path = "../tests/web/pipeline.rs"]
 mod pipeline;
 
@@ -142,7 +151,7 @@ fn history(market: &mut Market, symbol: u32, now: i64, chance: &mut Chance) -> f
         if period == Period::M1 {
             // One hole, to see how it is shown.
             let hole = end - 90 * MINUTE;
-            records = minutes.clone();
+            records.clone_from(&minutes);
             records.retain(|record| {
                 symbol != 2 || !(hole..hole + 5 * MINUTE).contains(&record.kline.open_time.0)
             });

@@ -203,9 +203,10 @@ function freshness() {
   const words = {
     connecting: "connecting",
     offline: state.wait > 900 ? `offline, retry in ${Math.ceil(state.wait / 1000)} s` : "reconnecting",
-    stale: `stale for ${span(state.age ?? 0)}`,
+    stale: "stale",
     live: filling ? "live, history incomplete" : "live",
-  }[state.kind];
+  }[state.kind]
+    + (state.age > 0 ? `, data ${span(state.age)} old` : "");
   const pill = at("state");
   if (pill.textContent !== words) pill.textContent = words;
   pill.dataset.state = state.kind === "live" && filling ? "filling" : state.kind;

@@ -116,14 +116,17 @@ export class Feed {
   }
 
   /**
-   * How fresh the data are: `connecting`, `offline` with the time until the next try, `stale`
-   * with the age, or `live`.
+   * How fresh the data are: `connecting` for the first time, `offline` with the time until the
+   * next try, `stale`, or `live`. What is not live has an age, if there ever were data.
    */
   state() {
-    if (!this.socket) {
-      return { kind: "offline", wait: Math.max(0, this.retryAt - performance.now()) };
+    const reached = this.beat ? this.now() - this.beat.published_at : null;
+    if (this.socket?.readyState !== WebSocket.OPEN) {
+      if (!this.beat && this.socket) return { kind: "connecting" };
+      const wait = this.socket ? 0 : Math.max(0, this.retryAt - performance.now());
+      return { kind: "offline", wait, age: reached };
     }
-    if (this.socket.readyState !== WebSocket.OPEN || !this.beat) return { kind: "connecting" };
+    if (!this.beat) return { kind: "connecting" };
     const stale = this.beat.stale.find(([symbol]) => symbol === this.wanted?.symbol);
     const since = stale ? stale[1] : this.beat.published_at;
     const age = this.now() - since;

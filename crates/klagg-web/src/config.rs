@@ -105,7 +105,7 @@ impl WebLimits {
             exchange_cadence: Duration::from_millis(250),
             heartbeat_cadence: Duration::from_secs(1),
             ping_cadence: Duration::from_secs(20),
-            pong_timeout: Duration::from_secs(60),
+            pong_timeout: Duration::from_mins(1),
             shutdown_grace: Duration::from_secs(3),
         }
     }

@@ -20,7 +20,7 @@
 //! First, once:
 //!
 //! ```json
-//! {"type":"welcome","periods":["1m","5m"],"columns":["open_time","open", … ,"status","revision"]}
+//! {"type":"welcome","periods":["1m","5m"],"columns":["open_time","open", … ,"revision"]}
 //! ```
 //!
 //! Then, per command, `subscribed` or `unsubscribed` with the number of pairs of symbol and

@@ -49,10 +49,10 @@ pub(crate) async fn symbols(
     let mut made = app.overview.made.lock().unwrap_or_else(PoisonError::into_inner);
     made.resize(periods.len(), None);
     let now = Instant::now();
-    if let Some((at, bytes)) = &made[index] {
-        if now.duration_since(*at) < FRESH {
-            return Ok(json(bytes.clone()));
-        }
+    if let Some((at, bytes)) = &made[index]
+        && now.duration_since(*at) < FRESH
+    {
+        return Ok(json(bytes.clone()));
     }
     let bytes = Bytes::from(overview(&app, index));
     made[index] = Some((now, bytes.clone()));

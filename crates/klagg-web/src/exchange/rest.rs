@@ -1,5 +1,6 @@
 //! The exchange's REST routes for klines.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
@@ -120,7 +121,8 @@ pub(crate) async fn price(State(app): State<Arc<App>>, RawQuery(query): RawQuery
         out.push_str("{\"symbol\":");
         crate::live::encode::string(out, &entry.name);
         let price = price.display(entry.precision.price());
-        out.push_str(&format!(",\"price\":\"{price}\",\"time\":{time}}}"));
+        // Writing into a string cannot fail.
+        let _ = write!(out, ",\"price\":\"{price}\",\"time\":{time}}}");
     };
     let mut body = String::new();
     if wanted.is_some() {

@@ -13,14 +13,14 @@ fn slot(symbol: u32) -> Slot {
 }
 
 fn publish(hub: &Hub, symbols: &[u32], made: &Cell<usize>) {
-    let make = |slot: Slot, (): ()| {
+    let write = |slot: Slot, (): ()| {
         made.set(made.get() + 1);
         let kline = Kline::flat(UnixMillis(0), Price::from_scaled(100_000_000));
         let record = KlineRecord { kline, revision: 0, status: KlineStatus::Open };
         let named = (Period::M1, Precision::new(2, 3).unwrap());
         Some(SlotUpdate::new(slot, record, (7, UnixMillis(0)), "BTCUSDT".into(), named))
     };
-    hub.publish(symbols.iter().map(|&symbol| (slot(symbol), ())), make, NOW);
+    hub.publish(symbols.iter().map(|&symbol| (slot(symbol), ())), write, NOW);
 }
 
 fn pop(client: &Client) -> Option<Delivery> {

@@ -105,13 +105,11 @@ pub(crate) async fn guard(
         guard.counters.shed.fetch_add(1, Ordering::Relaxed);
         return ApiError::overloaded().into_response();
     };
-    match tokio::time::timeout(guard.timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            guard.counters.timed_out.fetch_add(1, Ordering::Relaxed);
-            ApiError::overloaded().into_response()
-        }
-    }
+    let answer = tokio::time::timeout(guard.timeout, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        guard.counters.timed_out.fetch_add(1, Ordering::Relaxed);
+        ApiError::overloaded().into_response()
+    })
 }
 
 /// Headers that keep a browser from doing with our answers what they are not for.

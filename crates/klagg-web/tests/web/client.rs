@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use crate::pipeline::{self, MINUTE, Market, Running, START, listed};
 
 /// Longer than anything here takes, even where much else runs.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A market of three symbols with a server in front.
 pub(crate) struct Desk {

@@ -11,6 +11,7 @@ use super::{CLOSED_OF_SLOT_MAX, Delivery, Dialect, Outbox, Pushed};
 use crate::hub::{Slot, SlotUpdate};
 
 const NOW: Duration = Duration::ZERO;
+const MANY: i64 = CLOSED_OF_SLOT_MAX.cast_signed() as i64;
 
 fn slot(symbol: u32) -> Slot {
     Slot { symbol: SymbolId(symbol), period_index: 0 }
@@ -115,8 +116,7 @@ fn what_waits_before_a_snapshot_is_in_the_snapshot() {
 #[test]
 fn too_many_closed_klines_become_a_snapshot() {
     let mut outbox = live();
-    let pushed: Vec<_> =
-        (0..=CLOSED_OF_SLOT_MAX as i64).map(|minute| outbox.push(&closed(minute), NOW)).collect();
+    let pushed: Vec<_> = (0..=MANY).map(|minute| outbox.push(&closed(minute), NOW)).collect();
     assert_eq!(pushed.last(), Some(&Pushed::Resync));
     assert_eq!(drain(&mut outbox), ["snapshot #0 500"]);
     // The bound over all slots works the same way.
@@ -169,7 +169,7 @@ fn the_exchange_dialect_has_no_hole_without_a_word() {
     assert_eq!(outbox.push(&closed(12), NOW), Pushed::Overflow);
     assert!(outbox.overflowed());
     let mut outbox = exchange();
-    for minute in 10..=10 + CLOSED_OF_SLOT_MAX as i64 {
+    for minute in 10..=10 + MANY {
         outbox.push(&closed(minute), NOW);
     }
     assert!(outbox.overflowed());
