@@ -103,10 +103,10 @@ async fn record(
         Feed::start(stream, tls, index, move |_| TapeSink::new(for_sinks.clone()))?;
     feed.subscribe(&ids).await?;
     say(&format!("recording {} symbols to {}", ids.len(), args.out.display()));
-    let noticed = tokio::spawn(tell(notices));
+    let telling = tokio::spawn(tell(notices));
     let ended = wait(&tape, args.duration, &mut stop).await;
     let counts = feed.stop().await;
-    noticed.await.context("the task that tells notices broke")?;
+    telling.await.context("the task that tells notices broke")?;
     let frames = tape.finish()?;
     ended?;
     say(&format!("{frames} frames, {} disconnects", counts.disconnects));
@@ -137,11 +137,7 @@ async fn wait(
 }
 
 /// The symbols to record: those named, else those that the exchange lists and the filter wants.
-async fn symbols(
-    args: &RecordArgs,
-    config: &Config,
-    tls: &Tls,
-) -> anyhow::Result<Vec<NewSymbol>> {
+async fn symbols(args: &RecordArgs, config: &Config, tls: &Tls) -> anyhow::Result<Vec<NewSymbol>> {
     // Neither order nor decimals matter to a tape.
     let precision = Precision::new(8, 8)?;
     let first_open_time = UnixMillis(0);
