@@ -197,8 +197,5 @@ fn checked(row: SourceKline) -> Outcome<SourceKline> {
     if let Err(error) = row.kline.validate() {
         return Outcome::Malformed(error.to_string());
     }
-    if row.kline.is_flat() && row.kline.volume.scaled() != 0 {
-        return Outcome::Malformed("volume without a trade".to_owned());
-    }
     Outcome::Given(row)
 }
