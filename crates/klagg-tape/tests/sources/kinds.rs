@@ -138,7 +138,7 @@ fn klines_of_all_writers_are_read() {
     assert!(matches!(error, TapeError::PeriodUnknown { .. }), "{error}");
     let error = klines(&files.write("x.csv", row)).unwrap_err();
     assert!(matches!(error, TapeError::SymbolUnknown { .. }), "{error}");
-    // The exchange has published klines with volume whose count is zero: they are its word.
+    // As klagg-wire does: one odd count must not cost the volume.
     let uncounted = row.replace(",85022,", ",0,");
     check("BTCUSDT-1h-uncounted.csv", uncounted, "BTCUSDT", Period::H1, 1_730_073_600_000);
     for (from, to) in [
