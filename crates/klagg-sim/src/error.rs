@@ -34,9 +34,7 @@ pub enum SimError {
     #[error("simulated exchange: {0} symbols is the most it holds")]
     TooManySymbols(usize),
     /// A name that the exchange would not give.
-    #[error(
-        "simulated exchange: `{0}` is no symbol name: letters, digits and `_`, ending in a quote asset"
-    )]
+    #[error("simulated exchange: `{0}` is no symbol name like `BTCUSDT` or `BTCUSDC`")]
     BadName(String),
     /// A task of the server ended by itself.
     #[error("simulated exchange: the {task} task failed: {reason}")]

@@ -2,17 +2,22 @@
 //!
 //! Integers and IEEE basics only, so that a seed means the same on every machine.
 
+/// How far apart neighbours lie before they are mixed: splitmix64's odd constant.
+const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The finaliser of splitmix64 (public domain, Vigna): every bit of input moves every bit out.
 pub(crate) const fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = value.wrapping_add(STRIDE);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)
 }
 
-/// The number that chance has put at `index` of the sequence `tag`.
+/// The number that chance has put at `index` of the sequence `tag`: what [`Random`] would give
+/// there.
 pub(crate) const fn at(seed: u64, tag: u64, index: i64) -> u64 {
-    mix(seed ^ tag.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ mix(index.cast_unsigned()))
+    let start = seed ^ tag.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mix(start.wrapping_add(index.cast_unsigned().wrapping_mul(STRIDE)))
 }
 
 /// A sequence of numbers: splitmix64.
@@ -26,7 +31,7 @@ impl Random {
 
     pub(crate) const fn next(&mut self) -> u64 {
         let value = mix(self.0);
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STRIDE);
         value
     }
 

@@ -121,12 +121,13 @@ impl Plan {
             level_count,
             carry: None,
         };
-        plan.set_prices(symbol, edges.ticks);
+        let mut random = Random::new(at(symbol.seed, TAG_LEVELS, edges.minute));
+        plan.set_prices(symbol, edges.ticks, &mut random);
         for (at, level) in (0..count).zip(&mut plan.levels) {
             level.first = first + (end - first) * at / count;
             level.end = first + (end - first) * (at + 1) / count;
             let fills_until = symbol.fills_until(level.end);
-            level.set_volumes(symbol, fills_until - plan.fills_until);
+            level.set_volumes(symbol, fills_until - plan.fills_until, random.next());
             plan.fills_until = fills_until;
         }
         plan.fills = plan.fills_until - fills_before;
@@ -140,9 +141,8 @@ impl Plan {
         &self.levels[..self.level_count]
     }
 
-    fn set_prices(&mut self, symbol: &Symbol, [open, close]: [i64; 2]) {
+    fn set_prices(&mut self, symbol: &Symbol, [open, close]: [i64; 2], random: &mut Random) {
         let Some(last) = self.level_count.checked_sub(1) else { return };
-        let mut random = Random::new(at(symbol.seed, TAG_LEVELS, self.minute));
         let open = (open + random.below(3).cast_signed() - 1).max(1);
         // Wicks are seldom long: the square of a fraction.
         let mut wick = || {
@@ -189,14 +189,15 @@ impl Plan {
     }
 
     /// The official kline of the minute. `carry` is what the minute before left; `close` the
-    /// close before, which stays if there is no trade and becomes the new one if there is.
-    pub(crate) fn kline(&self, symbol: &Symbol, carry: Option<&Carry>, close: &mut i64) -> Kline {
+    /// close before if it is known, and the new one afterwards.
+    fn kline(&self, symbol: &Symbol, carry: Option<&Carry>, close: &mut Option<i64>) -> Kline {
         let open_time = UnixMillis(self.minute * MINUTE);
         let price = |ticks: i64| Price::from_scaled(ticks * symbol.tick);
         let Some(own_close) = self.close_ticks() else {
-            return Kline::flat(open_time, price(*close));
+            let close = *close.get_or_insert_with(|| close_before(symbol, self.minute));
+            return Kline::flat(open_time, price(close));
         };
-        *close = own_close;
+        *close = Some(own_close);
         let mut sums = Sums::default();
         let mut open = self.levels[0].ticks;
         let mut fills = self.fills;
@@ -236,8 +237,7 @@ impl Plan {
 }
 
 impl Level {
-    fn set_volumes(&mut self, symbol: &Symbol, fills: i64) {
-        let number = at(symbol.seed, TAG_LEVELS + 1, self.first);
+    fn set_volumes(&mut self, symbol: &Symbol, fills: i64, number: u64) {
         let count = self.end - self.first;
         let byte = |shift: u32| (number >> shift & 255).cast_signed();
         self.buys = (count * byte(0) + 128) >> 8;
@@ -297,7 +297,7 @@ pub(crate) fn scan(symbol: &Symbol, from: i64, to: i64, mut each: impl FnMut(&Kl
     if from >= to {
         return;
     }
-    let mut close = close_before(symbol, from);
+    let mut close = None;
     let mut carry = Plan::before(symbol, from).and_then(|plan| plan.carry);
     let mut edges = Edges::of(symbol, from);
     loop {

@@ -19,6 +19,17 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     result.unwrap_or_else(|_| panic!("{what} did not happen within {DEADLINE:?}"))
 }
 
+/// Looks every few milliseconds until the condition holds.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    soon(what, async {
+        while !condition() {
+            looks.tick().await;
+        }
+    })
+    .await;
+}
+
 /// A reply of REST.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -51,7 +62,7 @@ pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Client {
     pub(crate) async fn connect(exchange: &SimExchange, path: &str) -> Self {
         let url = format!("{}{path}", exchange.stream_url());
-        Self(soon("connecting", connect_async(url)).await.unwrap().0)
+        Self(soon("connecting", Box::pin(connect_async(url))).await.unwrap().0)
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -4,7 +4,7 @@ use klagg_kline::{Period, TradeId, UnixMillis};
 use klagg_sim::SimError;
 use klagg_wire::{Decoder, StreamEvent};
 
-use crate::client::{Client, get, soon};
+use crate::client::{Client, get, soon, until};
 use crate::exchange;
 
 fn aggregate_id(text: &str) -> TradeId {
@@ -91,12 +91,7 @@ async fn time_stands_still_while_paused() {
     get(&exchange, "/fapi/v1/ping").await;
     assert_eq!(exchange.now(), now);
     control.resume();
-    soon("time", async {
-        while exchange.now() == now {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("time", || exchange.now() != now).await;
     exchange.stop().await.unwrap();
 }
 
@@ -124,19 +119,9 @@ async fn a_new_symbol_trades_from_its_first_id() {
     client.text_with("!contractInfo").await;
     let oracle = exchange.oracle();
     let status = || oracle.symbols().iter().find(|it| it.name == "牛马USDT").unwrap().status;
-    soon("settlement", async {
-        while status() != "SETTLING" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("settlement", || status() == "SETTLING").await;
     let settled = exchange.now();
-    soon("a flat kline", async {
-        while oracle.settled_until().0 < settled.0 + 120_000 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("a flat kline", || oracle.settled_until().0 >= settled.0 + 120_000).await;
     let from = UnixMillis(settled.0 + 1);
     let klines = oracle.official("牛马USDT", Period::M1, from, exchange.now());
     assert!(klines[0].is_flat());

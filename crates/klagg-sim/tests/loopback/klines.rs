@@ -1,5 +1,7 @@
 //! What REST serves against the oracle, and the fold of aggregates against both.
 
+use std::fmt::Write;
+
 use klagg_kline::{Kline, Period, UnixMillis};
 use klagg_sim::{Quirks, SimConfig, SimExchange};
 use klagg_wire::rest;
@@ -8,8 +10,11 @@ use crate::client::get;
 use crate::config;
 
 async fn served(exchange: &SimExchange, symbol: &str, period: Period, limit: u32) -> Vec<Kline> {
-    let symbol: String = symbol.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let path = format!("/fapi/v1/klines?symbol={symbol}&interval={period}&limit={limit}");
+    let mut path = String::from("/fapi/v1/klines?symbol=");
+    for byte in symbol.bytes() {
+        write!(path, "%{byte:02X}").unwrap();
+    }
+    write!(path, "&interval={period}&limit={limit}").unwrap();
     rest::klines(get(exchange, &path).await.body.as_bytes(), period).unwrap()
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Time is accelerated; nothing sleeps. Every wait is for a condition and has a deadline.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod client;
 mod faults;
 mod klines;

@@ -6,7 +6,7 @@ use klagg_sim::{SimConfig, SimExchange, SocketRules};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::client::{Client, soon};
+use crate::client::{Client, until};
 use crate::{config, exchange};
 
 #[tokio::test]
@@ -133,12 +133,7 @@ async fn a_client_that_does_not_read_is_ended() {
     let mut client = Client::connect(&exchange, "/market/stream").await;
     client.subscribe(&["btcusdt@aggTrade"]).await;
     let control = exchange.control();
-    soon("the end of a slow client", async {
-        while control.counters().closed_slow == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the end of a slow client", || control.counters().closed_slow > 0).await;
     exchange.stop().await.unwrap();
 }
 
