@@ -93,15 +93,20 @@ impl Desk {
         added
     }
 
-    /// What is wanted of a symbol now.
+    /// What is wanted of a symbol now. What closed since the newest confirmed minute is left to
+    /// confirmation, which gathers several minutes into one request.
     pub(crate) fn wanted<'a>(&'a self, state: &'a SymbolState, depth: Depth) -> Wanted<'a> {
+        let settled = match (depth, state.anchor) {
+            (Depth::Full, Some(anchor)) => self.settled().min(anchor),
+            _ => self.settled(),
+        };
         Wanted {
             periods: &self.config.periods,
             capacity: &self.config.capacity,
             first_open_time: state.first_open_time,
             stored_until: &state.stored_until,
             gap_klines_max: self.config.gap_klines_max,
-            settled: self.settled(),
+            settled,
             depth,
         }
     }

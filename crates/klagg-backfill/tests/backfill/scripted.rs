@@ -105,9 +105,13 @@ async fn an_empty_store_and_a_warm_one_both_end_with_full_history() {
     market.advance(50_000);
     pipeline.until(|progress| progress.ready).await;
     pipeline.until(|progress| progress.history_complete).await;
+    market.spoil_every.store(0, Ordering::SeqCst);
+    market.take_requests();
     market.advance(7 * MINUTE);
     let settled = Period::M1.open_time(market.now().plus(-2_500));
     pipeline.until(|progress| progress.confirmed_until == Some(settled)).await;
+    let requests = market.take_requests();
+    assert_eq!(requests.len(), 3, "many minutes are confirmed by one request: {requests:#?}");
     wait_for_pages(&pipeline.history, settled).await;
     assert_whole(&pipeline.history, &symbols, settled);
     let repaired = pipeline.history.get(SymbolId(0), 0, broken.open_time).unwrap();
@@ -117,7 +121,6 @@ async fn an_empty_store_and_a_warm_one_both_end_with_full_history() {
     assert!(counts.pages_refused > 0, "spoiled pages were refused, and asked for again");
 
     // Down for an hour, then again.
-    market.spoil_every.store(0, Ordering::SeqCst);
     market.advance(60 * MINUTE);
     market.take_requests();
     let index = stored_index(folder.path());
