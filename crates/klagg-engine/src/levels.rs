@@ -61,6 +61,7 @@ impl Part {
 
 /// One period of one symbol.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Level {
     /// That of `1m` only tells where the open minute stands.
     part: Part,
@@ -151,7 +152,8 @@ impl Levels {
             }
         }
         if index == 0 {
-            self.levels[0].part = Part::empty(end, end.plus(60_000), child.open_time());
+            let part = &mut self.levels[0].part;
+            (part.open_time, part.end, part.previous) = (end, end.plus(60_000), part.open_time);
         }
         if rolled {
             self.levels[index].ring.floor = self.floor(plan, index);

@@ -5,11 +5,11 @@
 //! - A minute closes as `Closed` only if the ids show that no trade of it can be missing.
 //! - Minutes close one after the other, aligned, none left out: however long nothing was traded.
 
-use klagg_kline::{Kline, KlineStatus, Period, Price, Trade, TradeId, UnixMillis};
+use klagg_kline::{Kline, KlineStatus, Price, Trade, TradeId, UnixMillis};
 
 use crate::levels::{Child, Levels};
 use crate::outgoing::Scope;
-use crate::symbol::{Cold, Coverage, Life, MINUTE_MS, Slot};
+use crate::symbol::{Cold, Coverage, Life, MINUTE_MS, Slot, minute_of};
 use crate::{Continuity, SequencerConfig};
 
 /// The longest step forward in time that is believed: 400 days. A longer one is a broken clock
@@ -69,7 +69,7 @@ impl Desk<'_> {
 
     /// The first trade of a symbol of which no id is known.
     fn identify(&mut self, trade: &Trade) {
-        let minute = Period::M1.open_time(trade.time);
+        let minute = minute_of(trade.time);
         if self.cold.life == Life::Seeding {
             self.seat(minute.max(self.position().unwrap_or(minute)), trade.price);
             self.cold.life = Life::Live;
@@ -91,7 +91,7 @@ impl Desk<'_> {
 
     /// Folds the trade whose id is next.
     fn apply(&mut self, trade: &Trade) {
-        let minute = Period::M1.open_time(trade.time);
+        let minute = minute_of(trade.time);
         self.slot.next_id = trade.id.next();
         self.cold.coverage = Coverage::Proven;
         if self.cold.levels.is_none() {
@@ -131,7 +131,26 @@ impl Desk<'_> {
         }
     }
 
+    /// The next trade of a symbol about which all is plain, in a minute after the open one: what
+    /// most trades that come here are.
+    #[inline]
+    pub(crate) fn close_plainly(&mut self, trade: &Trade) {
+        let minute = minute_of(trade.time);
+        self.advance_to(minute.plus(-MINUTE_MS));
+        self.close_open();
+        self.slot.open = Kline::of_trade(minute, trade);
+        self.slot.next_id = trade.id.next();
+        self.scope.out.counters.trades += 1;
+    }
+
     fn close_minute(&mut self) {
+        let end = self.close_open();
+        self.slot.open = Kline::flat(end, self.slot.open.close);
+    }
+
+    /// Closes the open minute; another one is to be opened at the time returned.
+    #[inline]
+    fn close_open(&mut self) -> UnixMillis {
         let minute = self.slot.open.open_time;
         let whole = minute > self.cold.broken_until && self.cold.coverage != Coverage::Unknown;
         let unproven = whole && self.cold.coverage == Coverage::Interrupted;
@@ -143,7 +162,7 @@ impl Desk<'_> {
         if let Some(levels) = &mut self.cold.levels {
             levels.close(&mut self.scope, 0, &Child { record, unproven }, end);
         }
-        self.slot.open = Kline::flat(end, self.slot.open.close);
+        end
     }
 
     /// Folds a trade into a minute that is closed already, if that is still kept and not final.
@@ -271,7 +290,7 @@ impl Desk<'_> {
         counters.gaps += 1;
         counters.gap_trades += trade.id.0.abs_diff(next.0);
         self.cold.hole = Some((next, TradeId(trade.id.0 - 1)));
-        self.cold.broken_until = self.cold.broken_until.max(Period::M1.open_time(trade.time));
+        self.cold.broken_until = self.cold.broken_until.max(minute_of(trade.time));
         if let Some(levels) = &mut self.cold.levels {
             levels.ring(0).iter_mut().for_each(|child| child.unproven = false);
         }
@@ -291,7 +310,7 @@ impl Desk<'_> {
     /// Exchange time on the feed has passed: `boundary` is the first minute not to be closed,
     /// `now` the time itself. Whether anything changed.
     pub(crate) fn on_time(&mut self, boundary: UnixMillis, now: UnixMillis) -> bool {
-        let minute = Period::M1.open_time(now);
+        let minute = minute_of(now);
         match self.cold.life {
             Life::Retired => return false,
             Life::Seeding => {

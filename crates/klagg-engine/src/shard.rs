@@ -10,14 +10,14 @@ mod deltas;
 
 use std::sync::Arc;
 
-use klagg_kline::{KlineRecord, Period, SymbolId, Trade, UnixMillis};
+use klagg_kline::{KlineRecord, SymbolId, Trade, UnixMillis};
 
 use crate::command::Command;
 use crate::feed::{Item, Route};
 use crate::levels::Plan;
 use crate::outgoing::{Outgoing, Scope};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
-use crate::symbol::{Cold, Life, Slot};
+use crate::symbol::{Cold, Life, MINUTE_MS, Slot, minute_of};
 use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, WorkerCounters};
 
 /// What is known of a feed's time.
@@ -149,6 +149,9 @@ impl Shard {
 
     #[inline(never)]
     fn fold_slowly(&mut self, index: u32, trade: &Trade) {
+        if self.close_plainly(index, trade) {
+            return self.mark_changed(index);
+        }
         let Some((mut desk, clock)) = self.desk(index) else {
             self.out.counters.unknown_symbol += 1;
             return;
@@ -163,6 +166,29 @@ impl Shard {
             self.holding.push(index);
         }
         self.mark_changed(index);
+    }
+
+    /// Closes minutes before the next trade of a symbol about which all is plain: what most trades
+    /// that are not simply folded ask for. `false`, and nothing done, for any other trade.
+    #[inline]
+    fn close_plainly(&mut self, index: u32, trade: &Trade) -> bool {
+        let index = index as usize;
+        let (Some(slot), Some(Some(cold))) = (self.slots.get_mut(index), self.cold.get_mut(index))
+        else {
+            return false;
+        };
+        // `span` is above 0 only for a symbol about which all is plain.
+        let later = trade.time.since(slot.open.open_time);
+        let ahead = trade.id.0.wrapping_sub(slot.next_id.0).cast_unsigned();
+        let plain = slot.span > 0
+            && ahead <= self.id_slack
+            && (MINUTE_MS..STEP_MS_MAX).contains(&later)
+            && is_plausible(trade.time);
+        if plain {
+            let scope = Scope { plan: &self.plan, out: &mut self.out, symbol: cold.symbol };
+            Desk { slot, cold, scope, rules: self.rules }.close_plainly(trade);
+        }
+        plain
     }
 
     /// The symbol in a slot with all that its slow path needs, and its feed's time.
@@ -189,7 +215,7 @@ impl Shard {
         clock.time = Some(time);
         self.exchange_time = self.exchange_time.max(Some(time));
         self.release_held(feed, time);
-        let boundary = Period::M1.open_time(time.plus(-self.close_grace_ms));
+        let boundary = minute_of(time.plus(-self.close_grace_ms));
         let clock = self.clock(feed);
         if boundary <= clock.boundary {
             return;

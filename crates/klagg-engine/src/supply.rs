@@ -10,7 +10,7 @@ use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, UnixMillis};
 
 use crate::levels::Child;
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
-use crate::symbol::{Coverage, Life, MINUTE_MS};
+use crate::symbol::{Coverage, Life, MINUTE_MS, minute_of};
 
 impl Desk<'_> {
     /// Takes over records of the period `index`. `clock` is the feed's time.
@@ -54,7 +54,7 @@ impl Desk<'_> {
         let end = self.scope.plan.rungs[index].end(newest.kline.open_time);
         let mut minute = self.position().unwrap_or(end).max(end);
         if let Some(clock) = clock {
-            minute = minute.max(Period::M1.open_time(clock));
+            minute = minute.max(minute_of(clock));
             self.cold.life = Life::Live;
         }
         let price = match self.position() {

@@ -9,6 +9,15 @@ use crate::{FeedId, NewSymbolSpec};
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
 
+/// The minute that holds `time`: what `Period::M1.open_time` says, but with a divisor that the
+/// compiler knows. A closing minute asks for it.
+#[inline]
+pub(crate) fn minute_of(time: UnixMillis) -> UnixMillis {
+    let minute = UnixMillis(time.0 - time.0.rem_euclid(MINUTE_MS));
+    debug_assert_eq!(minute, klagg_kline::Period::M1.open_time(time));
+    minute
+}
+
 /// What every trade touches. A trade that passes the two comparisons with `span` and `next_id`
 /// is folded at once; everything else is decided in [`crate::sequencer`].
 #[derive(Debug)]
@@ -60,21 +69,22 @@ pub(crate) enum Coverage {
     Interrupted,
 }
 
-/// What only the slow path touches.
+/// What only the slow path touches; what a closing minute needs stands in the first cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Cold {
     pub(crate) symbol: SymbolId,
     pub(crate) feed: FeedId,
     pub(crate) life: Life,
     pub(crate) coverage: Coverage,
+    /// Minutes up to this one are spanned by a hole in the ids: provisional.
+    pub(crate) broken_until: UnixMillis,
     /// `None`: no minute is open yet.
     pub(crate) levels: Option<Levels>,
     /// The last traded price, while no minute is open.
     pub(crate) previous_close: Option<Price>,
     /// Until when the price is known that a flat open minute stands at, while no id is known.
     pub(crate) close_known_at: UnixMillis,
-    /// Minutes up to this one are spanned by a hole in the ids: provisional.
-    pub(crate) broken_until: UnixMillis,
     /// Whether minutes were closed that the next trade may still prove.
     pub(crate) has_unproven: bool,
     /// Trades behind a hole that may still be filled, ascending by id.

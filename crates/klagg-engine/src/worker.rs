@@ -105,3 +105,40 @@ fn serve(shard: &mut Shard, lanes: &Lanes, message: ReadMessage, drained: Draine
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+    use klagg_kline::{PeriodSet, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis};
+
+    use super::*;
+    use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig};
+
+    #[test]
+    fn a_batch_is_folded_after_the_commands_sent_before_it() {
+        let config = EngineConfig {
+            periods: PeriodSet::default(),
+            workers: 1,
+            symbols_max: 1,
+            queue_batches: 1,
+            batch_trades: 1,
+            close_grace_ms: 0,
+            sequencer: SequencerConfig { continuity: Continuity::Checked, held_max: 1, hold_ms: 0 },
+            undelivered_max: 1,
+            first_core: None,
+        };
+        let mut shard = Shard::new(&config, 0);
+        let (command_tx, commands) = bounded(1);
+        let (emptied, emptied_rx) = bounded(1);
+        let lanes =
+            Lanes { requests: never(), commands, batches: never(), emptied, spent: never() };
+        let feed = FeedId(0);
+        let spec = NewSymbolSpec { id: SymbolId(0), feed, previous_close: None, next_id: None };
+        command_tx.send(Command::Add(spec)).unwrap();
+        let (price, quantity) = (Price::from_scaled(1), Quantity::from_scaled(1));
+        let trade = Trade::new(TradeId(1), UnixMillis(1), price, quantity, 1, Side::Buy).unwrap();
+        fold(&mut shard, &lanes, Batch { feed, items: vec![Item::Trade { slot: 0, trade }] });
+        assert_eq!((shard.counters().trades, shard.counters().unknown_symbol), (1, 0));
+        assert!(emptied_rx.try_recv().unwrap().is_empty(), "the empty batch goes back");
+    }
+}

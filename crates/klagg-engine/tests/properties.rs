@@ -275,6 +275,9 @@ proptest! {
                     _ => {
                         acknowledged = delta.sequence;
                         (2..=*fate).for_each(|_| read.acknowledge(delta.sequence));
+                        // One that comes late, and one that nobody handed out.
+                        read.acknowledge(before);
+                        read.acknowledge(if *fate == 3 { u64::MAX } else { 0 });
                     }
                 }
                 prop_assert!(delta.sequence > before);

@@ -157,7 +157,13 @@ fn self_checking(minute: i64, revision: u32) -> KlineRecord {
 
 #[test]
 fn readers_beside_the_writer_see_whole_klines_without_inner_holes() {
-    let (mut writer, reader) = with_capacity(300, 64);
+    // A small window moves on in the middle of most reads, a large one spans chunks.
+    read_beside_a_writer(4);
+    read_beside_a_writer(300);
+}
+
+fn read_beside_a_writer(capacity: usize) {
+    let (mut writer, reader) = with_capacity(capacity, 64);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let read = |keep| {
@@ -192,7 +198,7 @@ fn readers_beside_the_writer_see_whole_klines_without_inner_holes() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!(reader.len(SYMBOL, 0), 300);
+    assert_eq!(reader.len(SYMBOL, 0), capacity);
 }
 
 proptest! {

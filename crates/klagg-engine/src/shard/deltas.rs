@@ -7,10 +7,10 @@ use crate::symbol::Life;
 use crate::{KlineData, WorkerDelta};
 
 impl Shard {
-    /// The delta with this number arrived: what it carried may be forgotten.
+    /// The delta with this number arrived: what it carried may be forgotten. A number that was
+    /// never handed out proves nothing.
     pub fn acknowledge(&mut self, sequence: u64) {
-        let sequence = sequence.min(self.sequence);
-        if sequence > self.acknowledged {
+        if sequence > self.acknowledged && sequence <= self.sequence {
             self.acknowledged = sequence;
             self.out.acknowledge(sequence);
         }
