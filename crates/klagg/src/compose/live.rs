@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use klagg_backfill::{
-    BackfillCommand, BackfillCounts, BackfillError, BackfillParts, BackfillProgress, Discovery,
-    StoreParts, backfill_task,
+    BackfillCommand, BackfillCounts, BackfillError, BackfillParts, BackfillProgress, Clock,
+    Discovery, StoreParts, backfill_task,
 };
-use klagg_binance::{ConnectionId, Feed, FeedNotice, Tls, WeightStatus};
+use klagg_binance::{ConnectionId, Feed, FeedNotice, RestClient, Tls, WeightStatus};
 use klagg_engine::{Engine, FeedId};
+use klagg_gateway::GlobalKlines;
 use klagg_kline::SymbolId;
 use klagg_store::Store;
 use klagg_symbols::SymbolIndex;
@@ -48,9 +49,8 @@ pub(super) async fn run(
     let history_reader = history.1.clone();
     let mut engine = Engine::start(parts::engine(config)).context("cannot start the engine")?;
     let control = engine.control();
+    let clock = exchange_clock(&rest, klines.subscribe());
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
-    let clock = rest.clock().clone();
-    let clock: klagg_backfill::Clock = Arc::new(move || clock.exchange());
     let stored = store.map(|store| (store, stored_runs));
     let downstream = Downstream::start(config, upstream, stored, consumer, Arc::clone(&clock))?;
     status.writer(downstream.writer_handle());
@@ -113,6 +113,15 @@ pub(super) async fn run(
     }
     feed.stop().await;
     downstream.end(engine).await
+}
+
+/// The exchange's time: what was measured, and never less than what the feed has carried.
+fn exchange_clock(rest: &RestClient, klines: watch::Receiver<Arc<GlobalKlines>>) -> Clock {
+    let measured = rest.clock().clone();
+    Arc::new(move || {
+        let carried = klines.borrow().exchange_time;
+        carried.map_or(measured.exchange(), |carried| carried.max(measured.exchange()))
+    })
 }
 
 /// A feed whose connections each have an end of the engine.

@@ -151,6 +151,9 @@ fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
     for (name, help, value) in counters {
         samples.add(Counter, name, help, value);
     }
+    let until = progress.confirmed_until.map_or(0, |until| until.0.unsigned_abs());
+    let help = "Unix milliseconds up to which the minutes of every symbol are confirmed";
+    samples.add(Gauge, "confirmed_until_ms", help, until);
     let waiting = progress.unconfirmed_symbols as u64;
     samples.add(Gauge, "unconfirmed_symbols", "Symbols that wait for confirmation", waiting);
 }

@@ -117,3 +117,42 @@ impl Drop for Klagg {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+/// The figure `name` of `/metrics` at `address`, if it is there.
+pub(crate) fn metric(address: &str, name: &str) -> Option<f64> {
+    let text = get(address, "/metrics")?;
+    let line = text.lines().find(|line| {
+        let name_only = line.split(['{', ' ']).next();
+        name_only == Some(name)
+    })?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+/// The body of an answer, if there is one.
+pub(crate) fn get(address: &str, path: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut socket = std::net::TcpStream::connect(address).ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
+/// The address in a line such as `page:    http://127.0.0.1:8080/`.
+pub(crate) fn address(line: &str) -> String {
+    let from = line.find("http://").expect("the line holds an address") + "http://".len();
+    line[from..].split(['/', ' ']).next().unwrap_or_default().to_owned()
+}
+
+/// Waits until `reached` says so.
+///
+/// # Panics
+/// If it does not in time.
+pub(crate) fn wait_until(what: &str, patience: Duration, mut reached: impl FnMut() -> bool) {
+    let deadline = now() + patience;
+    while !reached() {
+        assert!(now() < deadline, "not within {patience:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
