@@ -175,6 +175,28 @@ fn the_last_delta_waits_for_its_reader_after_the_feeds_are_gone() {
 }
 
 #[test]
+fn an_interruption_stands_between_the_trades_that_it_parted() {
+    let mut engine = Engine::start(config(1)).unwrap();
+    let readers = engine.take_readers();
+    let mut feed = engine.feed(FEED);
+    engine.control().add_symbol(spec(0)).unwrap();
+    feed.push(SymbolId(0), trade(1, 1)).unwrap();
+    feed.push(SymbolId(0), trade(2, 60_001)).unwrap();
+    feed.interrupted();
+    feed.watermark(UnixMillis(180_500));
+    feed.push(SymbolId(0), trade(3, 180_501)).unwrap();
+    drop(feed);
+    let thread = std::thread::spawn(move || engine.join().unwrap());
+    let told: Vec<_> = take_all(&readers[0])
+        .iter()
+        .map(|data| (data.record.kline.open_time.0 / 60_000, data.record.status))
+        .collect();
+    let (provisional, closed) = (KlineStatus::Provisional, KlineStatus::Closed);
+    assert_eq!(told, [(0, closed), (1, provisional), (2, provisional), (1, closed), (2, closed)]);
+    assert_eq!(thread.join().unwrap().workers[0].interruptions, 1);
+}
+
+#[test]
 fn a_symbol_is_known_before_the_trades_flushed_after_it_was_added() {
     let mut config = config(2);
     config.symbols_max = 2_000;

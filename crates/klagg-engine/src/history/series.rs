@@ -229,11 +229,15 @@ impl Series {
                 records[begin..].reverse();
             }
         }
-        // The writer may have moved on meanwhile: what is no longer kept now may have been
-        // overwritten in part while it was read, and would leave holes. Without it, what remains
-        // is one consistent stretch.
-        let newest_now = self.newest.load(Ordering::Acquire);
-        let start = self.window_start(newest_now);
+        self.drop_gone(records, begin, self.newest.load(Ordering::Acquire))
+    }
+
+    /// Drops, from `begin` on, what is no longer kept beside `newest`; `false` if there was any.
+    ///
+    /// The writer may have moved on during a read. What it no longer keeps may have been
+    /// overwritten in part, and would leave holes; what remains is one consistent stretch.
+    fn drop_gone(&self, records: &mut Vec<KlineRecord>, begin: usize, newest: i64) -> bool {
+        let start = self.window_start(newest);
         let gone = records[begin..]
             .partition_point(|record| number_of(self.period, record.kline.open_time) < start);
         records.drain(begin..begin + gone);
@@ -251,5 +255,34 @@ pub(super) fn number_of(period: Period, open_time: UnixMillis) -> i64 {
         // The first of a month is never more than three days off the line of months of
         // 30.436875 days: the nearest whole number is the month's.
         None => (open_time.0.div_euclid(DAY) * 1_000_000 + 15_218_437).div_euclid(30_436_875),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klagg_kline::{Kline, KlineStatus, Price};
+
+    use super::*;
+
+    #[test]
+    fn what_went_during_a_read_is_dropped_and_nothing_else() {
+        let series = Series::new(Period::M1, 4);
+        let check = |newest: i64, expected: &[i64], whole: bool| {
+            // Minute 3 was overwritten meanwhile; minute 0 is the caller's own.
+            let record = |minute: i64| KlineRecord {
+                kline: Kline::flat(UnixMillis(minute * 60_000), Price::from_scaled(1)),
+                revision: 0,
+                status: KlineStatus::Closed,
+            };
+            let mut records = [0, 2, 4, 5].map(record).to_vec();
+            assert_eq!(series.drop_gone(&mut records, 1, newest), whole);
+            let minutes: Vec<_> =
+                records.iter().map(|record| record.kline.open_time.0 / 60_000).collect();
+            assert_eq!(minutes, expected);
+        };
+        check(5, &[0, 2, 4, 5], true);
+        check(7, &[0, 4, 5], false);
+        check(8, &[0, 5], false);
+        check(99, &[0], false);
     }
 }
