@@ -22,15 +22,16 @@ const LONE_MINUTES_KEPT_MS: i64 = 10 * 60_000;
 
 /// The closed part of the open kline of a longer period.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 struct Part {
     open_time: UnixMillis,
     end: UnixMillis,
     /// Where the kline before it opened.
     previous: UnixMillis,
-    sum: Option<Kline>,
     /// How many children are in the sum, and the lowest status among them.
     present: i64,
     lowest: KlineStatus,
+    sum: Option<Kline>,
 }
 
 impl Part {
@@ -61,11 +62,11 @@ impl Part {
 
 /// One period of one symbol.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Level {
+    ring: Ring,
     /// That of `1m` only tells where the open minute stands.
     part: Part,
-    ring: Ring,
 }
 
 /// Closed klines and closed parts of one symbol, of all periods.

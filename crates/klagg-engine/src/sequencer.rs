@@ -7,7 +7,7 @@
 
 use klagg_kline::{Kline, KlineStatus, Price, Trade, TradeId, UnixMillis};
 
-use crate::levels::{Child, Levels};
+use crate::levels::Levels;
 use crate::outgoing::Scope;
 use crate::symbol::{Cold, Coverage, Life, MINUTE_MS, Slot, minute_of};
 use crate::{Continuity, SequencerConfig};
@@ -27,6 +27,8 @@ pub(crate) fn is_plausible(time: UnixMillis) -> bool {
 #[derive(Debug)]
 pub(crate) struct Desk<'a> {
     pub(crate) slot: &'a mut Slot,
+    /// `None`: no minute is open yet.
+    pub(crate) levels: &'a mut Option<Levels>,
     pub(crate) cold: &'a mut Cold,
     pub(crate) scope: Scope<'a>,
     pub(crate) rules: SequencerConfig,
@@ -40,8 +42,7 @@ impl Desk<'_> {
             counters.unknown_symbol += 1;
             return;
         }
-        let far =
-            self.cold.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
+        let far = self.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
         if far || !is_plausible(trade.time) {
             counters.time_refused += 1;
             return;
@@ -76,12 +77,12 @@ impl Desk<'_> {
         }
         if trade.id <= TradeId(1) {
             // A listing's first trade: nothing came before it.
-            if let Some(levels) = &mut self.cold.levels {
+            if let Some(levels) = self.levels {
                 levels.set_listed_at(minute);
             }
-            self.cold.broken_until = UnixMillis(minute.0 - 1);
+            self.slot.broken_until = UnixMillis(minute.0 - 1);
         } else {
-            self.cold.broken_until = minute;
+            self.slot.broken_until = minute;
         }
         // Minutes open since before the first trade close while coverage is still unknown.
         self.advance_to(minute);
@@ -94,7 +95,7 @@ impl Desk<'_> {
         let minute = minute_of(trade.time);
         self.slot.next_id = trade.id.next();
         self.cold.coverage = Coverage::Proven;
-        if self.cold.levels.is_none() {
+        if self.levels.is_none() {
             self.seat(minute, trade.price);
         }
         self.cold.life = Life::Live;
@@ -112,7 +113,7 @@ impl Desk<'_> {
 
     /// Opens the minute, flat at `price`, without closing any.
     pub(crate) fn seat(&mut self, minute: UnixMillis, price: Price) {
-        match &mut self.cold.levels {
+        match &mut *self.levels {
             Some(levels) => levels.reseat(self.scope.plan, minute),
             empty @ None => *empty = Some(Levels::new(self.scope.plan, minute)),
         }
@@ -121,7 +122,7 @@ impl Desk<'_> {
 
     /// The open minute, if one is open.
     pub(crate) fn position(&self) -> Option<UnixMillis> {
-        self.cold.levels.as_ref().map(|_| self.slot.open.open_time)
+        self.levels.as_ref().map(|_| self.slot.open.open_time)
     }
 
     /// Closes the open minute and all before `minute`.
@@ -131,43 +132,19 @@ impl Desk<'_> {
         }
     }
 
-    /// The next trade of a symbol about which all is plain, in a minute after the open one: what
-    /// most trades that come here are.
-    #[inline]
-    pub(crate) fn close_plainly(&mut self, trade: &Trade) {
-        let minute = minute_of(trade.time);
-        self.advance_to(minute.plus(-MINUTE_MS));
-        self.close_open();
-        self.slot.open = Kline::of_trade(minute, trade);
-        self.slot.next_id = trade.id.next();
-        self.scope.out.counters.trades += 1;
-    }
-
     fn close_minute(&mut self) {
-        let end = self.close_open();
-        self.slot.open = Kline::flat(end, self.slot.open.close);
-    }
-
-    /// Closes the open minute; another one is to be opened at the time returned.
-    #[inline]
-    fn close_open(&mut self) -> UnixMillis {
+        let Some(levels) = self.levels else { return };
+        let coverage = self.cold.coverage;
         let minute = self.slot.open.open_time;
-        let whole = minute > self.cold.broken_until && self.cold.coverage != Coverage::Unknown;
-        let unproven = whole && self.cold.coverage == Coverage::Interrupted;
-        let status =
-            if whole && !unproven { KlineStatus::Closed } else { KlineStatus::Provisional };
-        self.cold.has_unproven |= unproven;
-        let record = klagg_kline::KlineRecord { kline: self.slot.open, revision: 0, status };
-        let end = minute.plus(MINUTE_MS);
-        if let Some(levels) = &mut self.cold.levels {
-            levels.close(&mut self.scope, 0, &Child { record, unproven }, end);
-        }
-        end
+        self.cold.has_unproven |=
+            coverage == Coverage::Interrupted && minute > self.slot.broken_until;
+        let end = self.slot.close(levels, &mut self.scope, coverage);
+        self.slot.open = Kline::flat(end, self.slot.open.close);
     }
 
     /// Folds a trade into a minute that is closed already, if that is still kept and not final.
     fn amend(&mut self, minute: UnixMillis, trade: &Trade) {
-        let Some(levels) = &mut self.cold.levels else { return };
+        let Some(levels) = self.levels else { return };
         let child = levels.ring(0).find(minute).filter(|child| {
             let kline = &child.record.kline;
             let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
@@ -191,7 +168,7 @@ impl Desk<'_> {
     /// Carries changed minutes, ascending, on to the flat minutes behind them and to the longer
     /// klines that hold them.
     pub(crate) fn follow_minutes(&mut self, mut changed: Vec<UnixMillis>) {
-        let Some(levels) = &mut self.cold.levels else { return };
+        let Some(levels) = self.levels else { return };
         for minute in changed.clone() {
             let price = levels.reprice(&mut self.scope, minute, &mut changed);
             if let Some(price) = price.filter(|_| self.slot.open.is_flat()) {
@@ -205,7 +182,7 @@ impl Desk<'_> {
 
     /// The ids show that no trade before `minute` was missed: what was closed unproven is closed.
     fn prove_before(&mut self, minute: UnixMillis) {
-        let Some(levels) = &mut self.cold.levels else { return };
+        let Some(levels) = self.levels else { return };
         let mut proven = Vec::new();
         self.cold.has_unproven = false;
         for child in levels.ring(0).iter_mut().filter(|child| child.unproven) {
@@ -290,8 +267,8 @@ impl Desk<'_> {
         counters.gaps += 1;
         counters.gap_trades += trade.id.0.abs_diff(next.0);
         self.cold.hole = Some((next, TradeId(trade.id.0 - 1)));
-        self.cold.broken_until = self.cold.broken_until.max(minute_of(trade.time));
-        if let Some(levels) = &mut self.cold.levels {
+        self.slot.broken_until = self.slot.broken_until.max(minute_of(trade.time));
+        if let Some(levels) = self.levels {
             levels.ring(0).iter_mut().for_each(|child| child.unproven = false);
         }
         self.cold.has_unproven = false;

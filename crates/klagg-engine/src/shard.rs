@@ -14,7 +14,7 @@ use klagg_kline::{KlineRecord, SymbolId, Trade, UnixMillis};
 
 use crate::command::Command;
 use crate::feed::{Item, Route};
-use crate::levels::Plan;
+use crate::levels::{Levels, Plan};
 use crate::outgoing::{Outgoing, Scope};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
 use crate::symbol::{Cold, Life, MINUTE_MS, Slot, minute_of};
@@ -40,6 +40,9 @@ pub struct Shard {
     close_grace_ms: i64,
     plan: Arc<Plan>,
     slots: Vec<Slot>,
+    /// `None`: no minute is open yet. Beside the slots, so that a closing minute finds its sums
+    /// without a detour.
+    levels: Vec<Option<Levels>>,
     /// `None`: no such symbol.
     cold: Vec<Option<Box<Cold>>>,
     feeds: Vec<FeedClock>,
@@ -76,6 +79,7 @@ impl Shard {
             close_grace_ms: config.close_grace_ms,
             plan: Arc::new(Plan::new(config.periods.clone())),
             slots: std::iter::repeat_with(Slot::vacant).take(count).collect(),
+            levels: std::iter::repeat_with(|| None).take(count).collect(),
             cold: std::iter::repeat_with(|| None).take(count).collect(),
             feeds: Vec::new(),
             holding: Vec::new(),
@@ -173,7 +177,8 @@ impl Shard {
     #[inline]
     fn close_plainly(&mut self, index: u32, trade: &Trade) -> bool {
         let index = index as usize;
-        let (Some(slot), Some(Some(cold))) = (self.slots.get_mut(index), self.cold.get_mut(index))
+        let (Some(slot), Some(Some(levels))) =
+            (self.slots.get_mut(index), self.levels.get_mut(index))
         else {
             return false;
         };
@@ -185,8 +190,8 @@ impl Shard {
             && (MINUTE_MS..STEP_MS_MAX).contains(&later)
             && is_plausible(trade.time);
         if plain {
-            let scope = Scope { plan: &self.plan, out: &mut self.out, symbol: cold.symbol };
-            Desk { slot, cold, scope, rules: self.rules }.close_plainly(trade);
+            let mut scope = Scope { plan: &self.plan, out: &mut self.out, symbol: slot.symbol };
+            slot.close_plainly(levels, &mut scope, trade);
         }
         plain
     }
@@ -195,9 +200,10 @@ impl Shard {
     fn desk(&mut self, index: u32) -> Option<(Desk<'_>, FeedClock)> {
         let cold = self.cold.get_mut(index as usize)?.as_deref_mut()?;
         let clock = self.feeds.get(usize::from(cold.feed.0)).copied().unwrap_or_default();
-        let scope = Scope { plan: &self.plan, out: &mut self.out, symbol: cold.symbol };
         let slot = &mut self.slots[index as usize];
-        Some((Desk { slot, cold, scope, rules: self.rules }, clock))
+        let levels = &mut self.levels[index as usize];
+        let scope = Scope { plan: &self.plan, out: &mut self.out, symbol: slot.symbol };
+        Some((Desk { slot, levels, cold, scope, rules: self.rules }, clock))
     }
 
     /// Exchange time was seen on a feed: minutes of its symbols that ended before it by the grace
@@ -297,8 +303,9 @@ impl Shard {
                 slot => {
                     *slot = Some(Box::new(Cold::new(spec)));
                     let slot = &mut self.slots[index as usize];
-                    *slot = Slot { epoch: slot.epoch, ..Slot::vacant() };
+                    *slot = Slot { epoch: slot.epoch, symbol: spec.id, ..Slot::vacant() };
                     slot.next_id = spec.next_id.unwrap_or_default();
+                    self.levels[index as usize] = None;
                 }
             }
         }
@@ -316,6 +323,7 @@ impl Shard {
         }
         if self.slots.get(index as usize).is_some_and(|slot| slot.epoch <= self.pruned) {
             self.cold[index as usize] = None;
+            self.levels[index as usize] = None;
         }
     }
 
@@ -360,6 +368,7 @@ impl Shard {
         let (_, index) = self.route.place(spec.id);
         let wanted = self.slots.len().max(index as usize + 1);
         self.slots.resize_with(wanted, Slot::vacant);
+        self.levels.resize_with(wanted, || None);
         self.cold.resize_with(wanted, || None);
         self.add_symbol(spec);
     }

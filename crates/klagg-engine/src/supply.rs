@@ -40,7 +40,7 @@ impl Desk<'_> {
             records.iter().filter_map(|record| self.take(index, record)).collect();
         if !changed.is_empty() {
             self.know_close(index, &newest);
-            match (index, &mut self.cold.levels) {
+            match (index, &mut *self.levels) {
                 (0, _) => self.follow_minutes(changed),
                 (_, Some(levels)) => levels.follow(&mut self.scope, index, &changed),
                 (_, None) => {}
@@ -92,7 +92,7 @@ impl Desk<'_> {
             }
             self.advance_to(minute);
             let end = minute.plus(MINUTE_MS);
-            if let Some(levels) = &mut self.cold.levels {
+            if let Some(levels) = &mut *self.levels {
                 levels.close(&mut self.scope, 0, &Child::settled(*record), end);
             }
             self.slot.open = Kline::flat(end, record.kline.close);
@@ -105,7 +105,7 @@ impl Desk<'_> {
     fn take(&mut self, index: usize, record: &KlineRecord) -> Option<UnixMillis> {
         let open_time = record.kline.open_time;
         let counters = &mut self.scope.out.counters;
-        let levels = self.cold.levels.as_mut()?;
+        let levels = self.levels.as_mut()?;
         if self.scope.plan.rungs[index].end(open_time) > self.slot.open.open_time {
             counters.supply_refused += 1;
             return None;

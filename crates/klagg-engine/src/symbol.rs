@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use klagg_kline::{Kline, Price, SymbolId, Trade, TradeId, UnixMillis};
+use klagg_kline::{Kline, KlineRecord, KlineStatus, Price, SymbolId, Trade, TradeId, UnixMillis};
 
-use crate::levels::Levels;
+use crate::levels::{Child, Levels};
+use crate::outgoing::Scope;
 use crate::{FeedId, NewSymbolSpec};
 
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -23,7 +24,7 @@ pub(crate) fn minute_of(time: UnixMillis) -> UnixMillis {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Slot {
-    /// The open minute; a placeholder while its [`Cold`] has no levels.
+    /// The open minute; a placeholder while the symbol has no levels.
     pub(crate) open: Kline,
     /// The id that the next trade must have.
     pub(crate) next_id: TradeId,
@@ -32,6 +33,9 @@ pub(crate) struct Slot {
     pub(crate) span: u64,
     /// Number of the delta that carries, or first carried, the latest change.
     pub(crate) epoch: u64,
+    /// Minutes up to this one are spanned by a hole in the ids: provisional.
+    pub(crate) broken_until: UnixMillis,
+    pub(crate) symbol: SymbolId,
 }
 
 const _: () = assert!(size_of::<Slot>() == 192, "three cache lines, the kline in the first two");
@@ -43,7 +47,45 @@ impl Slot {
             next_id: TradeId(0),
             span: 0,
             epoch: 0,
+            broken_until: UnixMillis(i64::MIN),
+            symbol: SymbolId(0),
         }
+    }
+
+    /// Closes the open minute; another one is to be opened at the time returned.
+    #[inline]
+    pub(crate) fn close(
+        &mut self,
+        levels: &mut Levels,
+        scope: &mut Scope<'_>,
+        coverage: Coverage,
+    ) -> UnixMillis {
+        let minute = self.open.open_time;
+        let whole = minute > self.broken_until && coverage != Coverage::Unknown;
+        let unproven = whole && coverage == Coverage::Interrupted;
+        let closed = whole && !unproven;
+        let status = if closed { KlineStatus::Closed } else { KlineStatus::Provisional };
+        let record = KlineRecord { kline: self.open, revision: 0, status };
+        let end = minute.plus(MINUTE_MS);
+        levels.close(scope, 0, &Child { record, unproven }, end);
+        end
+    }
+
+    /// Closes minutes before the next trade of a symbol about which all is plain, and opens its.
+    #[inline]
+    pub(crate) fn close_plainly(
+        &mut self,
+        levels: &mut Levels,
+        scope: &mut Scope<'_>,
+        trade: &Trade,
+    ) {
+        let minute = minute_of(trade.time);
+        while self.close(levels, scope, Coverage::Proven) < minute {
+            self.open = Kline::flat(self.open.open_time.plus(MINUTE_MS), self.open.close);
+        }
+        self.open = Kline::of_trade(minute, trade);
+        self.next_id = trade.id.next();
+        scope.out.counters.trades += 1;
     }
 }
 
@@ -69,18 +111,12 @@ pub(crate) enum Coverage {
     Interrupted,
 }
 
-/// What only the slow path touches; what a closing minute needs stands in the first cache line.
+/// What neither a trade nor a plain close touches.
 #[derive(Debug)]
-#[repr(C, align(64))]
 pub(crate) struct Cold {
-    pub(crate) symbol: SymbolId,
     pub(crate) feed: FeedId,
     pub(crate) life: Life,
     pub(crate) coverage: Coverage,
-    /// Minutes up to this one are spanned by a hole in the ids: provisional.
-    pub(crate) broken_until: UnixMillis,
-    /// `None`: no minute is open yet.
-    pub(crate) levels: Option<Levels>,
     /// The last traded price, while no minute is open.
     pub(crate) previous_close: Option<Price>,
     /// Until when the price is known that a flat open minute stands at, while no id is known.
@@ -102,14 +138,11 @@ impl Cold {
             None => Coverage::Unknown,
         };
         Self {
-            symbol: spec.id,
             feed: spec.feed,
             life: Life::Seeding,
             coverage,
-            levels: None,
             previous_close: spec.previous_close,
             close_known_at: UnixMillis(i64::MIN),
-            broken_until: UnixMillis(i64::MIN),
             has_unproven: false,
             held: VecDeque::new(),
             held_until: UnixMillis(i64::MAX),

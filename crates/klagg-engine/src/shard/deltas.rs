@@ -3,7 +3,7 @@
 use klagg_kline::{KlineRecord, KlineStatus, SymbolId};
 
 use super::Shard;
-use crate::symbol::Life;
+use crate::symbol::{Life, Slot};
 use crate::{KlineData, WorkerDelta};
 
 impl Shard {
@@ -38,12 +38,13 @@ impl Shard {
 
     /// Drops from the list of changes what was acknowledged, and retired symbols with it.
     fn forget_delivered(&mut self) {
-        let Self { changed, slots, cold, acknowledged, .. } = self;
+        let Self { changed, slots, levels, cold, acknowledged, .. } = self;
         changed.retain(|&index| {
             let index = index as usize;
             let kept = slots[index].epoch > *acknowledged;
             if !kept && cold[index].as_ref().is_some_and(|cold| cold.life == Life::Retired) {
                 cold[index] = None;
+                levels[index] = None;
             }
             kept
         });
@@ -61,12 +62,11 @@ impl Shard {
     }
 
     fn compose(&self, index: u32, open: &mut Vec<KlineData>) {
-        let Some(Some(cold)) = self.cold.get(index as usize) else { return };
-        let Some(levels) = &cold.levels else { return };
-        let minute = &self.slots[index as usize].open;
+        let Some(Some(levels)) = self.levels.get(index as usize) else { return };
+        let Slot { open: minute, symbol, .. } = &self.slots[index as usize];
         levels.compose(&self.plan, minute, |period_index, kline| {
             let record = KlineRecord { kline: *kline, revision: 0, status: KlineStatus::Open };
-            open.push(KlineData::new(cold.symbol, period_index, &record));
+            open.push(KlineData::new(*symbol, period_index, &record));
         });
     }
 
