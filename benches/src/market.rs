@@ -15,7 +15,7 @@ const DELAY_MS: i64 = 155;
 const SHAPES: [(u8, u8, i64); 4] =
     [(2, 3, 6_000_000_000_000), (4, 1, 1_500_000_000), (5, 0, 60_000_000), (6, 0, 2_000_000)];
 
-/// A small, fast generator (`SplitMix64`): all that a bench needs, and it can never change under us.
+/// A small, fast generator (`SplitMix64`): all that a bench needs, and it never changes under us.
 #[derive(Debug, Clone)]
 struct Random(u64);
 

@@ -11,6 +11,8 @@ mod sources;
 mod tidy;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The project's chores.
@@ -31,7 +33,7 @@ enum Chore {
         #[arg(long)]
         without_tests: bool,
     },
-    /// Check arrows between crates, file length, docs, inherited lints, dependency owners, fixtures.
+    /// Check arrows between crates, file length, inherited lints, dependency owners, fixtures.
     Tidy,
     /// Run the benches, or each of them once.
     Bench {
@@ -46,12 +48,20 @@ enum Chore {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().chore {
+#[expect(clippy::print_stderr, reason = "words of a developer's tool")]
+fn main() -> ExitCode {
+    let done = match Cli::parse().chore {
         Chore::Test => ci::test(),
         Chore::Ci { without_tests } => ci::ci(without_tests),
         Chore::Tidy => tidy::run(),
         Chore::Bench { once } => bench::run(once),
         Chore::Fixtures { action } => fixtures::run(&action),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

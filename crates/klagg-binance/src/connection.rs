@@ -312,6 +312,7 @@ impl<S: FeedSink> Connection<S> {
 
     /// One text frame; gives the event time it told.
     async fn frame(&mut self, frame: &[u8]) -> Result<Option<UnixMillis>, End> {
+        self.parts.sink.on_frame(frame);
         let seen = self.parts.reader.read(frame, &self.parts.counters);
         if let Some((symbol, trade)) = seen.trade {
             self.pass_on(|sink| sink.on_trade(symbol, trade)).await?;

@@ -135,6 +135,13 @@ pub enum SinkRefusal {
 /// Where a connection's trades go; the engine's end of a feed. Owned by one connection for life,
 /// across its reconnects.
 pub trait FeedSink: Send + 'static {
+    /// A text frame as it arrived, before anybody reads it: for recorders. Does nothing unless
+    /// implemented.
+    #[inline]
+    fn on_frame(&mut self, frame: &[u8]) {
+        let _ = frame;
+    }
+
     /// Takes a trade.
     ///
     /// # Errors

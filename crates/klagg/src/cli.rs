@@ -8,6 +8,7 @@ use crate::config::{self, Layers};
 use crate::exit::Exit;
 use crate::pipeline;
 use crate::progress::Show;
+use crate::record::{self, RecordArgs};
 use crate::replay::{self, ReplayArgs};
 use crate::verify::{self, VerifyArgs};
 
@@ -32,6 +33,8 @@ enum Command {
     ///
     /// Exit status: 0 all equal, 1 something differs, 2 not compared.
     Verify(VerifyArgs),
+    /// The frames of the exchange onto a tape that replays to the same klines.
+    Record(RecordArgs),
     /// Print the effective configuration, with comments, as a file for `--config`.
     Config(Settings),
 }
@@ -102,6 +105,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(settings) => pipeline::demo(&settings),
         Command::Replay(args) => replay::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Config(settings) => {
             let printed = config::print(&settings.layers(Layers::default())?)?;
             write_stdout(&printed)?;

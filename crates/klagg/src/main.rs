@@ -12,6 +12,7 @@ mod logs;
 mod parts;
 mod pipeline;
 mod progress;
+mod record;
 mod replay;
 mod status;
 mod stop;

@@ -50,7 +50,8 @@ pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn sim_config(config: &Config) -> SimConfig {
+/// The simulated exchange as configured.
+pub(crate) fn sim_config(config: &Config) -> SimConfig {
     SimConfig {
         seed: config.sim.seed,
         symbols: config.sim.symbols,
@@ -61,7 +62,11 @@ fn sim_config(config: &Config) -> SimConfig {
     }
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
+/// Threads for sockets and timers.
+///
+/// # Errors
+/// If the system gives none.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("klagg-io")
         .enable_all()

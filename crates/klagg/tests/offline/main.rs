@@ -1,8 +1,10 @@
-//! `replay` and `verify` as programs: statuses, words and klines of small and recorded inputs.
+//! `replay`, `verify` and `record` as programs: statuses, words and klines of small inputs and of
+//! recorded ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 
 mod program;
+mod record;
 mod recorded;
 mod replay;
 mod verify;

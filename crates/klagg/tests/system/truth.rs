@@ -30,9 +30,10 @@ fn minutes_after_start(minutes: i64) -> UnixMillis {
     Period::M1.open_time(START).plus(minutes * 60_000)
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "milliseconds fit a double exactly")]
 fn wait_until_confirmed(admin: &str, until: UnixMillis) {
     wait_until(&format!("all minutes confirmed until {until}"), PATIENCE, || {
-        metric(admin, "klagg_confirmed_until_ms").is_some_and(|reached| reached >= until.0 as f64)
+        metric(admin, "klagg_confirmed_until_ms").is_some_and(|reached| reached as i64 >= until.0)
     });
 }
 
@@ -122,7 +123,7 @@ fn every_stored_kline_equals_the_exchanges_also_after_a_restart() {
     let market = Market::open(7, FACTOR);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let hour_before = START.plus(-3_600_000);
+    let hour_before = minutes_after_start(-60);
 
     let (klagg, page, admin) = start(&market, folder, &[]);
     // Past the ends of 5m, 30m, 1h, 4h, 1d, and a whole 5m after them.
