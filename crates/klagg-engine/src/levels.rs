@@ -14,7 +14,7 @@ pub(crate) mod ring;
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Price, UnixMillis};
 
 pub(crate) use self::plan::Plan;
-pub(crate) use self::ring::{Child, Ring};
+pub(crate) use self::ring::{Child, Closing, Ring};
 use crate::outgoing::Scope;
 
 /// How long minutes are kept where nothing is made of them: for late trades and confirmation.
@@ -40,23 +40,22 @@ impl Part {
     }
 
     #[inline]
-    fn add(&mut self, child: &KlineRecord) {
+    fn add(&mut self, kline: &Kline, status: KlineStatus) {
         match &mut self.sum {
-            Some(sum) => sum.merge(&child.kline),
-            None => self.sum = Some(Kline { open_time: self.open_time, ..child.kline }),
+            Some(sum) => sum.merge(kline),
+            None => self.sum = Some(Kline { open_time: self.open_time, ..*kline }),
         }
         self.present += 1;
-        self.lowest = self.lowest.min(child.status);
+        self.lowest = self.lowest.min(status);
     }
 
-    /// The closed kline, if `expected` children make it whole.
-    fn record(&self, expected: i64) -> Option<KlineRecord> {
-        let status = if self.present < expected {
+    /// The status of the closed kline, if `expected` children make it whole.
+    fn status(&self, expected: i64) -> KlineStatus {
+        if self.present < expected {
             KlineStatus::Provisional
         } else {
             self.lowest.max(KlineStatus::Provisional)
-        };
-        Some(KlineRecord { kline: self.sum?, revision: 0, status })
+        }
     }
 }
 
@@ -131,22 +130,17 @@ impl Levels {
     }
 
     /// Closes a kline of the period `index` and every longer one that ends with it.
-    pub(crate) fn close(
-        &mut self,
-        scope: &mut Scope<'_>,
-        index: usize,
-        child: &Child,
-        end: UnixMillis,
-    ) {
+    pub(crate) fn close(&mut self, scope: &mut Scope<'_>, index: usize, closing: &Closing<'_>) {
         let plan = scope.plan;
+        let Closing { kline, status, end, .. } = *closing;
         scope.out.counters.closed += 1;
-        scope.emit(index, &child.record);
-        self.levels[index].ring.push(child, end);
+        scope.emit_closing(index, closing);
+        self.levels[index].ring.push(closing);
         let mut rolled = plan.rungs[index].consumers.is_empty();
         for &parent in &plan.rungs[index].consumers {
             let part = &mut self.levels[parent].part;
-            debug_assert!(part.open_time <= child.open_time() && end <= part.end);
-            part.add(&child.record);
+            debug_assert!(part.open_time <= kline.open_time && end <= part.end);
+            part.add(kline, status);
             if end == part.end {
                 self.close_part(scope, parent);
                 rolled = true;
@@ -164,10 +158,11 @@ impl Levels {
     fn close_part(&mut self, scope: &mut Scope<'_>, index: usize) {
         let Part { open_time, end, .. } = self.levels[index].part;
         let expected = self.expected(scope.plan, index, open_time, end);
-        let record = self.levels[index].part.record(expected);
+        let status = self.levels[index].part.status(expected);
+        let sum = self.levels[index].part.sum;
         self.levels[index].part = Part::empty(end, scope.plan.rungs[index].end(end), open_time);
-        if let Some(record) = record {
-            self.close(scope, index, &Child::settled(record), end);
+        if let Some(kline) = &sum {
+            self.close(scope, index, &Closing { kline, revision: 0, status, unproven: false, end });
         }
     }
 
@@ -178,6 +173,7 @@ impl Levels {
             Some(listed_at) if listed_at > open_time => {
                 plan.rungs[rung.source].period.open_time(listed_at)
             }
+            _ if rung.children > 0 => return rung.children,
             _ => open_time,
         };
         end.since(first) / rung.child_ms
@@ -283,7 +279,7 @@ impl Levels {
 
     fn sum(&self, plan: &Plan, index: usize, mut part: Part) -> Part {
         for child in self.levels[plan.rungs[index].source].ring.range(part.open_time, part.end) {
-            part.add(&child.record);
+            part.add(&child.record.kline, child.record.status);
         }
         part
     }
@@ -297,7 +293,8 @@ impl Levels {
         let end = rung.end(open_time);
         let part = self.sum(scope.plan, index, Part::empty(open_time, end, open_time));
         let expected = self.expected(scope.plan, index, open_time, end);
-        let Some(mut made) = part.record(expected) else { return false };
+        let Some(kline) = part.sum else { return false };
+        let mut made = KlineRecord { kline, revision: 0, status: part.status(expected) };
         let whole = part.present >= expected;
         match self.levels[index].ring.find(open_time) {
             // Without all children, there is nothing to say about a kline never closed here.

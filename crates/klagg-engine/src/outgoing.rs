@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use klagg_kline::{KlineRecord, SymbolId};
 
+use crate::levels::Closing;
 use crate::{KlineData, WorkerCounters};
 
 /// Closed klines in the order in which they closed, each kept until the delta that carried it is
@@ -32,11 +33,26 @@ impl Outgoing {
 
     #[inline]
     pub(crate) fn emit(&mut self, symbol: SymbolId, period_index: usize, record: &KlineRecord) {
+        self.make_room();
+        self.closed.push_back((self.epoch, KlineData::new(symbol, period_index, record)));
+    }
+
+    /// The same for a kline that closes just now, in parts: see [`Closing`].
+    #[inline]
+    fn emit_closing(&mut self, symbol: SymbolId, period_index: usize, closing: &Closing<'_>) {
+        self.make_room();
+        let Closing { kline, revision, status, .. } = *closing;
+        let period_index = u8::try_from(period_index).unwrap_or(u8::MAX);
+        let record = KlineRecord { kline: *kline, revision, status };
+        self.closed.push_back((self.epoch, KlineData { symbol, period_index, record }));
+    }
+
+    #[inline]
+    fn make_room(&mut self) {
         if self.closed.len() >= self.closed_max {
             self.closed.pop_front();
             self.closed_dropped += 1;
         }
-        self.closed.push_back((self.epoch, KlineData::new(symbol, period_index, record)));
     }
 
     /// Forgets what deltas up to `sequence` carried.
@@ -70,5 +86,10 @@ impl Scope<'_> {
     #[inline]
     pub(crate) fn emit(&mut self, period_index: usize, record: &KlineRecord) {
         self.out.emit(self.symbol, period_index, record);
+    }
+
+    #[inline]
+    pub(crate) fn emit_closing(&mut self, period_index: usize, closing: &Closing<'_>) {
+        self.out.emit_closing(self.symbol, period_index, closing);
     }
 }

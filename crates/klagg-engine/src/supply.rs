@@ -8,7 +8,7 @@
 
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, UnixMillis};
 
-use crate::levels::Child;
+use crate::levels::{Child, Closing};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
 use crate::symbol::{Coverage, Life, MINUTE_MS, minute_of};
 
@@ -93,7 +93,10 @@ impl Desk<'_> {
             self.advance_to(minute);
             let end = minute.plus(MINUTE_MS);
             if let Some(levels) = &mut *self.levels {
-                levels.close(&mut self.scope, 0, &Child::settled(*record), end);
+                let KlineRecord { kline, revision, status } = record;
+                let (revision, status) = (*revision, *status);
+                let closing = Closing { kline, revision, status, unproven: false, end };
+                levels.close(&mut self.scope, 0, &closing);
             }
             self.slot.open = Kline::flat(end, record.kline.close);
             self.scope.out.counters.supplied += 1;

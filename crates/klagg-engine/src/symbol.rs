@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use klagg_kline::{Kline, KlineRecord, KlineStatus, Price, SymbolId, Trade, TradeId, UnixMillis};
+use klagg_kline::{Kline, KlineStatus, Price, SymbolId, Trade, TradeId, UnixMillis};
 
-use crate::levels::{Child, Levels};
+use crate::levels::{Closing, Levels};
 use crate::outgoing::Scope;
 use crate::{FeedId, NewSymbolSpec};
 
@@ -65,9 +65,9 @@ impl Slot {
         let unproven = whole && coverage == Coverage::Interrupted;
         let closed = whole && !unproven;
         let status = if closed { KlineStatus::Closed } else { KlineStatus::Provisional };
-        let record = KlineRecord { kline: self.open, revision: 0, status };
         let end = minute.plus(MINUTE_MS);
-        levels.close(scope, 0, &Child { record, unproven }, end);
+        let closing = Closing { kline: &self.open, revision: 0, status, unproven, end };
+        levels.close(scope, 0, &closing);
         end
     }
 

@@ -8,6 +8,8 @@ pub(crate) struct Rung {
     pub(crate) period: Period,
     /// Length of a kline of the period this one is made from; 0 for `1m`.
     pub(crate) child_ms: i64,
+    /// How many of those make one; 0 for `1m`, and for `1M`, where it varies.
+    pub(crate) children: i64,
     /// Index of the period this one is made from; its own for `1m`.
     pub(crate) source: usize,
     /// Indices of the periods made from this one.
@@ -44,7 +46,11 @@ impl Plan {
                 let capacity = most.max().map_or(LONE_CAPACITY, |most| parents * most);
                 let own_ms = period.fixed_millis().unwrap_or(MONTH_MS_MEAN);
                 let source = source.unwrap_or(index);
-                Rung { period, child_ms, source, consumers, own_ms, capacity }
+                let children = match period.fixed_millis() {
+                    Some(millis) if index > 0 => millis / child_ms,
+                    _ => 0,
+                };
+                Rung { period, child_ms, children, source, consumers, own_ms, capacity }
             })
             .collect();
         Self { periods, rungs }
@@ -75,7 +81,11 @@ impl Rung {
     }
 
     /// The open time of the kline before the one that opens at `open_time`.
+    #[inline]
     pub(crate) fn previous(&self, open_time: UnixMillis) -> UnixMillis {
-        self.period.open_time(open_time.plus(-1))
+        match self.period.fixed_millis() {
+            Some(millis) => open_time.plus(-millis),
+            None => self.period.open_time(open_time.plus(-1)),
+        }
     }
 }

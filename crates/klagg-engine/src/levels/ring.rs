@@ -1,6 +1,6 @@
 //! The last closed klines of one symbol and one period.
 
-use klagg_kline::{KlineRecord, UnixMillis};
+use klagg_kline::{Kline, KlineRecord, KlineStatus, UnixMillis};
 
 /// A closed kline that longer ones are made of.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,17 @@ impl Child {
     pub(crate) const fn open_time(&self) -> UnixMillis {
         self.record.kline.open_time
     }
+}
+
+/// A kline about to close. Handed on by reference, and put together only where it is stored: a
+/// record built on the stack and copied at once makes each copy wait for its parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing<'a> {
+    pub(crate) kline: &'a Kline,
+    pub(crate) revision: u32,
+    pub(crate) status: KlineStatus,
+    pub(crate) unproven: bool,
+    pub(crate) end: UnixMillis,
 }
 
 /// Children at places given by their time, counted back from the one that will close next; with
@@ -49,9 +60,11 @@ impl Ring {
 
     /// Adds the child that was to close next, and says which one comes after it.
     #[inline]
-    pub(crate) fn push(&mut self, child: &Child, end: UnixMillis) {
-        debug_assert_eq!(self.next_time, child.open_time(), "children close one after the other");
-        self.places[self.next] = Some(*child);
+    pub(crate) fn push(&mut self, closing: &Closing<'_>) {
+        let Closing { kline, revision, status, unproven, end } = *closing;
+        debug_assert_eq!(self.next_time, kline.open_time, "children close one after the other");
+        let record = KlineRecord { kline: *kline, revision, status };
+        self.places[self.next] = Some(Child { record, unproven });
         self.next_time = end;
         self.next += 1;
         if self.next == self.places.len() {
