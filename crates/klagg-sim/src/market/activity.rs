@@ -17,10 +17,30 @@ const TAG: u64 = 0x00ac;
 const UNEVENNESS: [u64; LEVELS as usize] =
     [4_000, 6_000, 8_000, 10_000, 12_000, 14_000, 16_000, 18_000, 20_000, 22_000];
 
+/// Whether a symbol has minutes without any trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silences {
+    /// Now and then.
+    Some,
+    /// Hardly ever: as with the heaviest symbols, whose silence would mean a broken line.
+    None,
+}
+
+impl Silences {
+    /// What suits a symbol with so many aggregates a minute on average (32.32).
+    pub(crate) const fn of(rate: u64) -> Self {
+        if rate >= HEAVY_RATE { Self::None } else { Self::Some }
+    }
+}
+
+/// One aggregate a second, in 32.32 a minute.
+const HEAVY_RATE: u64 = 60 << 32;
+
 /// The way down to one minute, and from there to the next ones: neighbours share most of it.
 #[derive(Debug, Clone)]
 pub(crate) struct ActivityWalk {
     seed: u64,
+    silences: Silences,
     minute: i64,
     /// At each level, the activity before the part that holds the minute, and in it.
     until: [u64; LEVELS as usize + 1],
@@ -28,9 +48,9 @@ pub(crate) struct ActivityWalk {
 }
 
 impl ActivityWalk {
-    pub(crate) fn to(seed: u64, minute: i64) -> Self {
+    pub(crate) fn to(seed: u64, silences: Silences, minute: i64) -> Self {
         let until = [0; LEVELS as usize + 1];
-        let mut walk = Self { seed, minute, until, whole: until };
+        let mut walk = Self { seed, silences, minute, until, whole: until };
         walk.descend(0);
         walk
     }
@@ -65,7 +85,7 @@ impl ActivityWalk {
             let (here, below) = (level as usize, level as usize + 1);
             let path = 1 << level | within >> (LEVELS - level);
             let number = at(self.seed, TAG, (block << (LEVELS + 1)) | path);
-            let left = (self.whole[here] >> 16) * left_share(number, level);
+            let left = (self.whole[here] >> 16) * left_share(number, self.silences, level);
             let in_right_half = within >> (LEVELS - 1 - level) & 1 == 1;
             self.until[below] = self.until[here] + if in_right_half { left } else { 0 };
             self.whole[below] = if in_right_half { self.whole[here] - left } else { left };
@@ -74,9 +94,10 @@ impl ActivityWalk {
 }
 
 /// How much falls into the left half, of 65,536.
-fn left_share(number: u64, level: u32) -> u64 {
+fn left_share(number: u64, silences: Silences, level: u32) -> u64 {
     // Now and then all of it falls into one half: the other one is silent.
-    if level + 3 >= LEVELS && number.trailing_zeros() >= 5 {
+    let silent = silences == Silences::Some && number.trailing_zeros() >= 5;
+    if level + 3 >= LEVELS && silent {
         return if number & 0x20 == 0 { 0 } else { 65_536 };
     }
     let width = UNEVENNESS[level as usize];
@@ -91,7 +112,7 @@ mod tests {
     fn the_count_never_falls_and_keeps_its_average() {
         let minute = 29_800_000;
         let rate = 5 << 32;
-        let mut walk = ActivityWalk::to(7, minute);
+        let mut walk = ActivityWalk::to(7, Silences::Some, minute);
         let mut before = walk.aggregates(rate);
         let first = before;
         let mut silent = 0;
@@ -99,12 +120,23 @@ mod tests {
             walk.advance();
             let count = walk.aggregates(rate);
             assert!(count >= before, "minute {ahead}");
-            assert_eq!(count, ActivityWalk::to(7, minute + ahead).aggregates(rate));
+            assert_eq!(count, ActivityWalk::to(7, Silences::Some, minute + ahead).aggregates(rate));
             silent += i32::from(count == before);
             before = count;
         }
         let mean = (before - first) / (10 * BLOCK);
         assert!((4..=6).contains(&mean), "{mean}");
         assert!(silent > 100, "only {silent} of 10240 minutes are silent");
+    }
+
+    #[test]
+    fn a_heavy_symbol_is_never_silent_for_a_minute() {
+        let (minute, rate) = (29_800_000, 60 << 32);
+        let mut walk = ActivityWalk::to(7, Silences::of(rate), minute);
+        for ahead in 0..10 * BLOCK {
+            let before = walk.aggregates(rate);
+            walk.advance();
+            assert!(walk.aggregates(rate) > before, "minute {ahead} is silent");
+        }
     }
 }

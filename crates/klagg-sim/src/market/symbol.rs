@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use klagg_kline::{Precision, UnixMillis};
 
-use super::activity::ActivityWalk;
+use super::activity::{ActivityWalk, Silences};
 use super::price::PriceWalk;
 use crate::random::at;
 
@@ -83,7 +83,7 @@ impl Symbol {
     /// Sets what decides about its trades: to be called last, seed and rate are part of it.
     pub(crate) fn set_listing(&mut self, seed: u64, onboard: UnixMillis) {
         (self.seed, self.onboard) = (seed, onboard);
-        let walk = ActivityWalk::to(self.seed, self.first_minute());
+        let walk = ActivityWalk::to(self.seed, Silences::of(self.rate), self.first_minute());
         self.aggregates_at_first = walk.aggregates(self.rate);
     }
 
@@ -197,7 +197,8 @@ impl OrdinalWalk {
         let first = symbol.first_minute();
         let end = symbol.delivery.map_or(i64::MAX, |delivery| delivery.0.div_euclid(MINUTE));
         let end = end.max(first + 1);
-        let activity = ActivityWalk::to(symbol.seed, minute.clamp(first, end));
+        let silences = Silences::of(symbol.rate);
+        let activity = ActivityWalk::to(symbol.seed, silences, minute.clamp(first, end));
         let at_first = symbol.aggregates_at_first;
         Self { activity, rate: symbol.rate, minute, first, end, at_first }
     }
