@@ -92,7 +92,7 @@ fn open(
 }
 
 /// An empty file is ours to fill; anything else must say that it is ours, and not newer.
-fn check_identity(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_identity(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let number = |name: &str| -> Result<i64, StoreError> {
         connection
             .pragma_query_value(None, name, |row| row.get(0))

@@ -39,6 +39,16 @@ impl Folder {
         Ok(Self { database, _lock: lock })
     }
 
+    /// The database of a data folder that somebody else may hold; makes nothing.
+    pub(crate) fn find(directory: &Path) -> Result<PathBuf, StoreError> {
+        let directory =
+            fs::canonicalize(directory).map_err(|source| unusable(directory, source))?;
+        let database = directory.join(DATABASE);
+        refuse_link(&database)?;
+        fs::metadata(&database).map_err(|source| unusable(&database, source))?;
+        Ok(database)
+    }
+
     /// The database file.
     pub(crate) fn database(&self) -> &Path {
         &self.database

@@ -33,7 +33,7 @@ pub use model::{
     Coverage, Durability, OpenCheck, ReadEnd, ReadPage, ReadQuery, StoreConfig, StoredKline,
     StoredSymbol, WriteOutcome,
 };
-pub use reader::{ScanOutcome, StoreReader, StoreReaderFactory};
+pub use reader::{Census, CensusSlot, ScanOutcome, StoreReader, StoreReaderFactory};
 pub use store::Store;
 pub use writer::{
     Pull, StoreWriter, SubmitError, SymbolChange, WriterConfig, WriterHandle, WriterStatus,

@@ -13,6 +13,10 @@ use crate::{
     Coverage, ReadEnd, ReadPage, ReadQuery, StoreError, StoredKline, StoredSymbol, row, symbols,
 };
 
+mod inspect;
+
+pub use inspect::{Census, CensusSlot};
+
 /// Makes readers on any thread.
 #[derive(Debug, Clone)]
 pub struct StoreReaderFactory {

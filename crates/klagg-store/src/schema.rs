@@ -35,7 +35,7 @@ pub(crate) const VERSION: i64 = 1;
 pub(crate) const CHUNK_KLINES: i64 = 16;
 
 /// Bits of a chunk's number below the period's.
-const CHUNK_BITS: u32 = 40;
+pub(crate) const CHUNK_BITS: u32 = 40;
 
 /// The last open time that can be stored: the end of the year 9999, so that every time prints.
 const OPEN_TIME_MAX: i64 = 253_402_300_799_999;

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use klagg_kline::{DecimalError, Kline, Period, Price, QuoteVolume, TradeId, UnixMillis, Volume};
+use klagg_kline::{
+    DecimalError, Kline, KlineStatus, Period, Price, QuoteVolume, TradeId, UnixMillis, Volume,
+};
 
 use crate::doubles;
 use crate::fields::{self, Fields, header_key, shown};
@@ -32,6 +34,7 @@ pub(crate) struct KlineRow<'a> {
     pub(crate) period: Option<Period>,
     pub(crate) kline: Kline,
     pub(crate) is_closed: bool,
+    pub(crate) status: Option<KlineStatus>,
     pub(crate) from_doubles: bool,
 }
 
@@ -122,13 +125,11 @@ impl KlineColumns {
             last_id: TradeId(-1),
         };
         let symbol = self.symbol.map(|at| symbol(fields.get(at)?)).transpose()?;
-        let is_open = match self.status {
-            Some(at) => fields.get(at)?.eq_ignore_ascii_case(b"open"),
-            None => false,
-        };
+        let status = self.status.map(|at| status(fields.get(at)?)).transpose()?;
+        let is_closed = status != Some(KlineStatus::Open);
         let period = self.period(&fields, open_time)?;
         let from_doubles = noisy.get();
-        Ok(KlineRow { symbol, period, kline, is_closed: !is_open, from_doubles })
+        Ok(KlineRow { symbol, period, kline, is_closed, status, from_doubles })
     }
 
     fn period(&self, fields: &Fields<'_>, open: UnixMillis) -> Result<Option<Period>, String> {
@@ -146,6 +147,13 @@ impl KlineColumns {
         let refusal = || format!("from {open} to {close} is no period of the exchange");
         period.map(Some).ok_or_else(refusal)
     }
+}
+
+fn status(field: &[u8]) -> Result<KlineStatus, String> {
+    KlineStatus::ALL
+        .into_iter()
+        .find(|status| field.eq_ignore_ascii_case(status.as_str().as_bytes()))
+        .ok_or_else(|| format!("unknown status {}", shown(field)))
 }
 
 /// Reads one decimal; sets `noisy` if it was the print of a double.
@@ -196,7 +204,9 @@ mod tests {
         let row = format!("BTCUSDT,1h,{ROW},open");
         let row = columns.parse(row.as_bytes()).unwrap();
         assert_eq!((row.symbol, row.period), (Some("BTCUSDT"), Some(Period::H1)));
-        assert!(!row.is_closed);
+        assert_eq!((row.is_closed, row.status), (false, Some(KlineStatus::Open)));
+        let row = format!("BTCUSDT,1h,{ROW},finished");
+        assert!(columns.parse(row.as_bytes()).unwrap_err().contains("unknown status"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use klagg_kline::{Kline, Period, UnixMillis};
+use klagg_kline::{Kline, KlineStatus, Period, UnixMillis};
 use klagg_wire::{Decoder, StreamEvent};
 
 use crate::kline_columns::KlineColumns;
@@ -28,11 +28,28 @@ pub struct SourceKline {
     pub is_closed: bool,
     /// Whether it came in a frame, as a state of its kline among others.
     pub is_frame: bool,
+    /// What kind of recording it stands in.
+    pub origin: KlineOrigin,
+    /// What its `status` column says, if there is one.
+    pub status: Option<KlineStatus>,
     /// Whether some value was printed from a double (`218271.54200000002`) and is taken as the
     /// decimal of 15 digits that it stands for.
     pub from_doubles: bool,
     /// Line, array element or tape record, from 1.
     pub line: u64,
+}
+
+/// The kinds of recordings that hold klines: they promise different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KlineOrigin {
+    /// Rows in the exchange's layout, which do not name their symbol: finished klines.
+    Dump,
+    /// Rows that name their symbol: what a program such as klagg printed.
+    Printed,
+    /// The elements of a REST reply: its last kline may be unfinished.
+    Reply,
+    /// Frames of a stream.
+    Frames,
 }
 
 /// Reads the klines of a file: see the crate for what may be in it.
@@ -146,6 +163,11 @@ impl KlineParser {
                 });
             }
         };
+        let origin = match (self.shape, parsed.symbol) {
+            (Shape::Array, _) => KlineOrigin::Reply,
+            (_, Some(_)) => KlineOrigin::Printed,
+            (_, None) => KlineOrigin::Dump,
+        };
         let symbol = match parsed.symbol {
             Some(name) => match self.symbols.named(name) {
                 Named::Wanted(symbol) => symbol,
@@ -161,6 +183,8 @@ impl KlineParser {
             kline: parsed.kline,
             is_closed: parsed.is_closed,
             is_frame: false,
+            origin,
+            status: parsed.status,
             from_doubles: parsed.from_doubles,
             line: row.line,
         }))
@@ -183,6 +207,8 @@ impl KlineParser {
             kline: event.kline,
             is_closed: event.is_closed,
             is_frame: true,
+            origin: KlineOrigin::Frames,
+            status: None,
             from_doubles: false,
             line: row.line,
         })

@@ -71,7 +71,7 @@ mod trades;
 pub use counters::{BadRow, SourceCounters};
 pub use error::TapeError;
 pub use frames::{Frame, FrameReader};
-pub use klines::{KlineSource, SourceKline};
+pub use klines::{KlineOrigin, KlineSource, SourceKline};
 pub use plain::read_plain;
 pub use source::SourceOptions;
 pub use tape::{TapeHeader, TapeWriter};

@@ -4,6 +4,7 @@
 
 mod coverage;
 mod files;
+mod inspect;
 mod rows;
 mod support;
 mod views;
