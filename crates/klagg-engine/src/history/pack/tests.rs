@@ -75,7 +75,8 @@ proptest! {
     ) {
         let tens = 10_i64.pow(price_tens);
         let prices = prices.map(|price| price / 10_i64.pow(9) * tens % i64::MAX);
-        let volumes = volumes.map(|volume| volume / 10_i128.pow(25) * 10_i128.pow(volume_tens % 17));
+        let volume_unit = 10_i128.pow(volume_tens % 17);
+        let volumes = volumes.map(|volume| volume / 10_i128.pow(25) * volume_unit);
         let record = record(prices, volumes, count, (first, first + width));
         if let Some(words) = narrow(&record) {
             prop_assert_eq!(from_narrow(&words), record);
