@@ -51,11 +51,14 @@ impl ExchangeClock {
         self.offset_ms.load(Ordering::Relaxed)
     }
 
-    /// Takes over the exchange's time `server`, asked for at `sent` and answered at `received`,
-    /// both by [`ExchangeClock::local`].
-    pub fn measure(&self, sent: UnixMillis, received: UnixMillis, server: UnixMillis) {
-        let middle = sent.plus(received.since(sent) / 2);
-        self.offset_ms.store(server.since(middle), Ordering::Relaxed);
+    /// Takes over the exchange's time `server`, whose answer was here at `received` by
+    /// [`ExchangeClock::local`].
+    ///
+    /// All of the way is taken for the way back, so that [`ExchangeClock::exchange`] is never
+    /// ahead of the exchange, however slow the way was: a kline is taken for final by this clock,
+    /// and too early would be wrong for ever, while too late only waits.
+    pub fn measure(&self, received: UnixMillis, server: UnixMillis) {
+        self.offset_ms.store(server.since(received), Ordering::Relaxed);
     }
 }
 
@@ -70,11 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_is_taken_from_the_middle_of_the_round_trip() {
-        let clock = ExchangeClock::start();
-        assert_eq!(clock.offset_ms(), 0);
-        clock.measure(UnixMillis(1_000), UnixMillis(1_200), UnixMillis(6_100));
-        assert_eq!(clock.offset_ms(), 5_000);
+    fn a_slow_way_never_puts_the_clock_ahead_of_the_exchange() {
+        // The exchange is 5 s ahead of us. Its answer is stamped anywhere between question and
+        // arrival: at the very end if connecting took long, at the very beginning if reading did.
+        for (stamped_after, took) in [(0, 200), (100, 200), (200, 200), (9_900, 10_000)] {
+            let clock = ExchangeClock::start();
+            assert_eq!(clock.offset_ms(), 0);
+            clock.measure(UnixMillis(1_000 + took), UnixMillis(6_000 + stamped_after));
+            let behind = 5_000 - clock.offset_ms();
+            assert!((0..=took).contains(&behind), "{behind} ms behind, after {took} ms");
+        }
     }
 
     #[test]

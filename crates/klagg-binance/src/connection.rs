@@ -20,6 +20,7 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use crate::Tls;
 use crate::clock::{ExchangeClock, random};
 use crate::counters::FeedCounters;
+use crate::event_times::EventTimes;
 use crate::plan::ConnectionId;
 use crate::policy::{Action, ConnectionPolicy, Event, Silence};
 use crate::reading::{Reader, Sign};
@@ -72,13 +73,16 @@ pub(crate) struct Connection<S> {
     parts: Parts<S>,
     socket: Option<Socket>,
     actions: VecDeque<Action>,
-    /// Highest event time seen, and whether the sink has been told.
+    /// Highest event time believed.
     event_time: Option<UnixMillis>,
+    /// Those of the open socket.
+    times: EventTimes,
 }
 
 impl<S: FeedSink> Connection<S> {
     pub(crate) fn new(parts: Parts<S>) -> Self {
-        Self { parts, socket: None, actions: VecDeque::new(), event_time: None }
+        let times = EventTimes::default();
+        Self { parts, socket: None, actions: VecDeque::new(), event_time: None, times }
     }
 
     /// Runs until shutdown, or until the sink is closed.
@@ -239,6 +243,7 @@ impl<S: FeedSink> Connection<S> {
     /// Drops the socket and tells everybody.
     async fn lost(&mut self, why: &str) -> Result<(), End> {
         self.socket = None;
+        self.times = EventTimes::default();
         self.parts.counters.disconnects.add(1);
         self.parts.sink.on_interrupted();
         self.disconnected(why);
@@ -310,11 +315,19 @@ impl<S: FeedSink> Connection<S> {
         self.pass_on(FeedSink::flush).await
     }
 
-    /// One text frame; gives the event time it told.
+    /// One text frame; gives the event time it told, if that is believed.
     async fn frame(&mut self, frame: &[u8]) -> Result<Option<UnixMillis>, End> {
         self.parts.sink.on_frame(frame);
         let seen = self.parts.reader.read(frame, &self.parts.counters);
-        if let Some((symbol, trade)) = seen.trade {
+        let event_time = seen.event_time.filter(|&time| self.times.take(time));
+        let is_doubted = event_time != seen.event_time
+            || seen.trade.is_some_and(|(_, trade)| !self.times.allows(trade.time));
+        if is_doubted {
+            // A trade dropped with it leaves a hole in the ids, so that its minute is repaired.
+            self.parts.counters.times_doubted.add(1);
+            tracing::warn!(connection = %self.parts.id, event_time = ?seen.event_time,
+                "a frame is far ahead of all others; it is not believed");
+        } else if let Some((symbol, trade)) = seen.trade {
             self.pass_on(|sink| sink.on_trade(symbol, trade)).await?;
             self.parts.counters.trades.add(1);
         }
@@ -324,7 +337,7 @@ impl<S: FeedSink> Connection<S> {
         if let Some(notice) = seen.notice {
             self.notice(notice.for_connection(self.parts.id));
         }
-        Ok(seen.event_time)
+        Ok(event_time)
     }
 
     /// Offers something to the sink until it takes it. At shutdown, only for a while.

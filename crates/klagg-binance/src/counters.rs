@@ -110,6 +110,8 @@ counters! {
         coin_margined,
         /// Fills outside of the order book (insurance fund, auto-deleveraging).
         off_market,
+        /// Frames far ahead in time of all others; their trades were dropped.
+        times_doubted,
         /// Frames that cannot be read, and rows of mini tickers that cannot.
         malformed,
         /// Frames of streams that are not used, and binary frames.

@@ -43,6 +43,7 @@ mod clock;
 mod connection;
 mod counters;
 mod error;
+mod event_times;
 mod feed;
 mod gate;
 mod plan;

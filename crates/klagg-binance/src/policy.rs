@@ -4,7 +4,7 @@
 //! - At most [`StreamTiming::messages_per_second`] messages (pings included) in any second.
 //! - An acknowledgement is no evidence: a connection is up when data arrived, and silent data is
 //!   a reason to replace it.
-//! - A failure is followed by a wait with full jitter, doubled until data arrives again.
+//! - A failure is followed by a wait with full jitter, doubled until a connection proves steady.
 //!
 //! Sans-io: [`ConnectionPolicy::on_event`] takes the time and a random number and answers with
 //! actions; [`ConnectionPolicy::next_deadline`] tells when to come back without an event.
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
+/// Only a connection that lived so long has proved itself: one that delivers and ends at once,
+/// again and again, must not be opened as fast, for the exchange bans who opens too many.
+const STEADY: Duration = Duration::from_mins(1);
 /// The window of the message limit.
 const PACE_WINDOW: Duration = Duration::from_secs(1);
 
@@ -184,7 +187,7 @@ impl ConnectionPolicy {
         }
     }
 
-    /// Failures in a row, since data last arrived.
+    /// Failures in a row, since a connection last lived for a minute.
     pub fn failures(&self) -> u32 {
         self.failures
     }
@@ -267,7 +270,8 @@ impl ConnectionPolicy {
     }
 
     fn fail(&mut self, now: Duration, random: u64) {
-        self.failures = self.failures.saturating_add(1);
+        let steady = matches!(&self.state, State::Open(of) if of.live && now >= of.since + STEADY);
+        self.failures = if steady { 1 } else { self.failures.saturating_add(1) };
         let until = now + self.timing.backoff.wait(self.failures, random);
         self.state = State::Waiting { until };
     }
@@ -280,7 +284,6 @@ impl ConnectionPolicy {
         }
         if !open.live && (source == Source::Canary || !self.has_canary) {
             open.live = true;
-            self.failures = 0;
             actions.push(Action::Live);
         }
     }

@@ -112,12 +112,14 @@ impl Reader {
             }
             StreamEvent::MiniTickers { tickers, skipped } => {
                 counters.malformed.add(skipped);
-                let newest = tickers.iter().map(|ticker| ticker.event_time).max();
+                // Those of the other market have another clock.
+                let ours = tickers.iter().filter(|ticker| !ticker.coin_margined);
+                let newest = ours.map(|ticker| ticker.event_time).max();
                 let notice = Some(Told::Whole(FeedNotice::MiniTickers(tickers)));
                 Seen { notice, ..other(newest) }
             }
             StreamEvent::ContractInfo(info) => {
-                let event_time = Some(info.event_time);
+                let event_time = (!info.coin_margined).then_some(info.event_time);
                 let notice = Some(Told::Whole(FeedNotice::ContractInfo(info)));
                 Seen { notice, ..other(event_time) }
             }

@@ -218,14 +218,9 @@ impl RestClient {
     /// [`BinanceError`] of the last attempt.
     pub async fn server_time(&self, priority: Priority) -> Result<UnixMillis, BinanceError> {
         let request = Request::new(TIME, 1, priority, ERROR_BYTES_MAX);
-        let clock = &self.clock;
-        // The time between sending and answer is measured inside one attempt: a wait for weight
-        // or a retry must not count as travel.
-        let (server, took) =
-            self.get_timed(&request, |bytes| Ok(Ok(klagg_wire::rest::server_time(bytes)?))).await?;
-        let received = clock.local();
-        let took = i64::try_from(took.as_millis()).unwrap_or(0);
-        clock.measure(received.plus(-took), received, server);
+        let server =
+            self.get(&request, |bytes| Ok(Ok(klagg_wire::rest::server_time(bytes)?))).await?;
+        self.clock.measure(self.clock.local(), server);
         Ok(server)
     }
 
@@ -244,21 +239,13 @@ impl RestClient {
         self.counters.read()
     }
 
+    /// Asks until there is a valid answer, an error that a repetition cannot mend, or no attempt
+    /// left.
     async fn get<T>(
         &self,
         request: &Request,
         parse: impl Fn(&Bytes) -> Parsed<T>,
     ) -> Result<T, BinanceError> {
-        self.get_timed(request, parse).await.map(|(value, _)| value)
-    }
-
-    /// Asks until there is a valid answer, an error that a repetition cannot mend, or no attempt
-    /// left. Gives the answer and how long its attempt took.
-    async fn get_timed<T>(
-        &self,
-        request: &Request,
-        parse: impl Fn(&Bytes) -> Parsed<T>,
-    ) -> Result<(T, Duration), BinanceError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -282,11 +269,10 @@ impl RestClient {
         &self,
         request: &Request,
         parse: impl Fn(&Bytes) -> Parsed<T>,
-    ) -> Result<(T, Duration), BinanceError> {
+    ) -> Result<T, BinanceError> {
         let route = request.route;
         let mut permit = self.gate.acquire(request.weight, request.priority).await;
         self.counters.requests.add(1);
-        let sent = self.clock.elapsed();
         let answer = self
             .http
             .get(format!("{}{route}", self.base_url))
@@ -300,11 +286,10 @@ impl RestClient {
             return Err(self.refused(route, answer).await);
         }
         let bytes = read_body(route, answer, request.bytes_max).await?;
-        let took = self.clock.elapsed().saturating_sub(sent);
         drop(permit);
         self.counters.bytes.add(bytes.len() as u64);
         match parse(&bytes) {
-            Ok(Ok(value)) => Ok((value, took)),
+            Ok(Ok(value)) => Ok(value),
             Ok(Err(reason)) => Err(BinanceError::Page { route, reason }),
             Err(source) => Err(BinanceError::Decode { route, source }),
         }

@@ -138,7 +138,7 @@ fn being_held_up_by_ourselves_is_no_silence_of_the_exchange() {
 }
 
 #[test]
-fn failures_double_the_wait_until_data_arrives() {
+fn failures_double_the_wait_until_a_connection_lives_for_a_minute() {
     let mut driven = Driven::open(1);
     for failures in 1..=12 {
         assert_eq!(driven.event(seconds(failures), Event::Closed), []);
@@ -150,8 +150,15 @@ fn failures_double_the_wait_until_data_arrives() {
     }
     driven.event(seconds(20), Event::Connected);
     assert_eq!(driven.policy.failures(), 12, "an open socket proves nothing");
+    // One that delivers and ends at once is no better than one that does not open.
     driven.event(seconds(21), Event::Data(Source::Canary));
-    assert_eq!(driven.policy.failures(), 0);
+    driven.event(seconds(22), Event::Closed);
+    assert_eq!(driven.policy.failures(), 13);
+    driven.event(seconds(23), Event::Timer);
+    driven.event(seconds(24), Event::Connected);
+    driven.event(seconds(25), Event::Data(Source::Canary));
+    driven.event(seconds(84), Event::Closed);
+    assert_eq!(driven.policy.failures(), 1);
 }
 
 #[test]
