@@ -10,6 +10,10 @@ use crate::desk::{Desk, Task};
 use crate::pages::pages;
 use crate::plan::Depth;
 
+/// After so many pages in a row that were not what was asked for, a symbol holds nobody up.
+const ODD_PAGES_MAX: u32 = 3;
+/// How long the last minutes of a symbol that has ended are waited for, in milliseconds.
+const LAST_MINUTES_MS: i64 = 15 * 60_000;
 /// Minutes of a symbol that are looked at for doubtful ones.
 const DOUBTFUL_MAX: usize = 128;
 
@@ -39,6 +43,15 @@ pub(crate) async fn round(desk: &Desk, due: Due, priority: Priority) -> Result<(
     }
     let mut states = desk.states();
     let (mut unconfirmed, mut confirmed_until) = (0, None);
+    states.retain(|_, state| {
+        let Some(ends_at) = state.ends_at else { return true };
+        let all = state.refused || state.anchor.is_some_and(|anchor| anchor >= ends_at);
+        let late = !all && until.since(ends_at) > LAST_MINUTES_MS;
+        if late {
+            tracing::error!(symbol = %state.name, "the last minutes could not be confirmed");
+        }
+        !all && !late
+    });
     for state in states.values_mut() {
         let Some(anchor) = state.anchor else { continue };
         let run = state.held.of(0).run_until(anchor);
@@ -55,6 +68,9 @@ pub(crate) async fn round(desk: &Desk, due: Due, priority: Priority) -> Result<(
 }
 
 fn due_tasks(desk: &Desk, due: Due, until: UnixMillis) -> Vec<Task> {
+    if desk.is_exchange_unwell() {
+        return Vec::new();
+    }
     let now = desk.rest.clock().elapsed();
     let mut tasks: Vec<(Urgency, Task)> = Vec::new();
     let mut states = desk.states();
@@ -72,13 +88,16 @@ fn due_tasks(desk: &Desk, due: Due, until: UnixMillis) -> Vec<Task> {
     }
     for state in states.values() {
         let Some(anchor) = state.anchor else { continue };
+        let until = state.ends_at.map_or(until, |ends_at| until.min(ends_at));
         if state.retry_at > now || anchor >= until {
             continue;
         }
         let is_doubtful = is_doubtful(desk, state.id, anchor, until);
         let waits = match (due, desk.config.confirmation) {
             (Due::All, _) => true,
-            (Due::ByRule, Confirmation::Everything { wait_ms }) => until.since(anchor) >= wait_ms,
+            (Due::ByRule, Confirmation::Everything { wait_ms }) => {
+                state.ends_at == Some(until) || until.since(anchor) >= wait_ms
+            }
             (Due::ByRule, Confirmation::Doubtful) => false,
         };
         if !is_doubtful && !waits {
@@ -102,8 +121,13 @@ fn is_doubtful(desk: &Desk, symbol: SymbolId, from: UnixMillis, until: UnixMilli
     records.iter().any(|record| record.status == KlineStatus::Provisional)
 }
 
-/// Whether every symbol that the exchange answers for is confirmed up to `until`.
+/// Whether every symbol that the exchange answers for, and rightly, is confirmed up to `until`.
 pub(crate) fn is_confirmed(desk: &Desk, until: UnixMillis) -> bool {
     let states = desk.states();
-    states.values().all(|state| state.refused || state.anchor.is_some_and(|at| at >= until))
+    states.values().all(|state| {
+        state.refused
+            || state.odd_pages >= ODD_PAGES_MAX
+            || state.ends_at.is_some()
+            || state.anchor.is_some_and(|at| at >= until)
+    })
 }

@@ -4,6 +4,7 @@
 //! not come or is refused is counted and stays missing, so that it is planned again.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Desk {
     progress: watch::Sender<BackfillProgress>,
     /// Locked for the time of a plan or a fold, never across a wait.
     states: Mutex<BTreeMap<SymbolId, SymbolState>>,
+    /// The exchange answers nobody: nothing is asked before, in milliseconds of the client's clock.
+    unwell_until: AtomicU64,
 }
 
 /// A page to be fetched for a symbol.
@@ -66,7 +69,20 @@ impl Desk {
     pub(crate) fn new(config: BackfillConfig, parts: DeskParts) -> Self {
         let DeskParts { rest, index, engine, history, pages, store, clock, progress } = parts;
         let states = Mutex::new(BTreeMap::new());
-        Self { config, rest, index, history, store, clock, engine, pages, progress, states }
+        let unwell_until = AtomicU64::new(0);
+        Self {
+            config,
+            rest,
+            index,
+            history,
+            store,
+            clock,
+            engine,
+            pages,
+            progress,
+            states,
+            unwell_until,
+        }
     }
 
     pub(crate) fn states(&self) -> MutexGuard<'_, BTreeMap<SymbolId, SymbolState>> {
@@ -145,7 +161,15 @@ impl Desk {
         tasks.into_iter().flatten().collect()
     }
 
-    /// Fetches pages, some at a time; gives how many did not come.
+    /// Whether the exchange has just failed, and not on account of what was asked.
+    pub(crate) fn is_exchange_unwell(&self) -> bool {
+        // Relaxed: a number that publishes nothing else.
+        self.rest.clock().elapsed().as_millis()
+            < u128::from(self.unwell_until.load(Ordering::Relaxed))
+    }
+
+    /// Fetches pages, some at a time; gives how many did not come. Once the exchange answers
+    /// nobody, the rest is not asked for.
     pub(crate) async fn fetch_all(
         &self,
         tasks: Vec<Task>,
@@ -155,6 +179,9 @@ impl Desk {
         let mut waiting = tasks.into_iter();
         let mut under_way = FuturesUnordered::new();
         loop {
+            if self.is_exchange_unwell() {
+                failed += waiting.by_ref().count() as u64;
+            }
             while under_way.len() < self.config.concurrency
                 && let Some(task) = waiting.next()
             {
@@ -215,17 +242,27 @@ impl Desk {
         let Some(state) = states.get_mut(&symbol) else { return Ok(Vec::new()) };
         let known = Known::of(self, state);
         state.refused = false;
-        state.take_page(index, page, klines, &known.wanted(self))
+        let taken = state.take_page(index, page, klines, &known.wanted(self))?;
+        state.odd_pages = 0;
+        Ok(taken)
     }
 
     /// Counts and tells a failure, and leaves the symbol alone for a while.
     fn failed(&self, symbol: SymbolId, error: BackfillError) -> BackfillError {
         let final_refusal = !error.is_retryable();
-        if let Some(state) = self.states().get_mut(&symbol) {
-            state.retry_at = self.rest.clock().elapsed() + self.config.retry_pause;
-            state.refused = final_refusal;
-        }
         let is_page = matches!(error, BackfillError::Page { .. });
+        let retry_at = self.rest.clock().elapsed() + self.config.retry_pause;
+        if let Some(state) = self.states().get_mut(&symbol) {
+            state.retry_at = retry_at;
+            state.refused = final_refusal;
+            state.odd_pages += u32::from(!error.is_of_exchange());
+            // Perhaps it ended a little earlier, and has no klines from there on.
+            state.ends_at = state.ends_at.map(|at| at.plus(if is_page { -60_000 } else { 0 }));
+        }
+        if error.is_of_exchange() {
+            let until = u64::try_from(retry_at.as_millis()).unwrap_or(u64::MAX);
+            self.unwell_until.store(until, Ordering::Relaxed);
+        }
         self.count(|counts| {
             if is_page {
                 counts.pages_refused += 1;
@@ -246,12 +283,8 @@ impl Desk {
         let Confirmed { index, klines } = part;
         let (Some(first), Some(last)) = (klines.first(), klines.last()) else { return Ok(()) };
         let (from, to) = (first.open_time, last.open_time);
-        let query = HistoryQuery {
-            from: Some(from),
-            to: Some(to),
-            limit: klines.len(),
-            keep: Keep::Oldest,
-        };
+        let (from_to, limit) = ((Some(from), Some(to)), klines.len());
+        let query = HistoryQuery { from: from_to.0, to: from_to.1, limit, keep: Keep::Oldest };
         let held = self.history.read(symbol, index, &query);
         let (records, tally) = settle(&held, &klines);
         if tally.corrected_confirmed > 0 {
@@ -266,9 +299,16 @@ impl Desk {
                 counts.corrected_confirmed += tally.corrected_confirmed;
             });
         }
-        // The engine compares for itself, also what the history had already.
+        // The engine compares for itself, also what the history had already. It refuses a minute
+        // that is open to it and holds trades, as happens when the feed is behind: the newest
+        // one of the last time. By now it has moved on, so it is told of that one again.
+        let before = match index {
+            0 => self.states().get(&symbol).and_then(|state| state.before(0, from)),
+            _ => None,
+        };
         let status = klagg_kline::KlineStatus::Confirmed;
-        let all = klines.iter().map(|kline| KlineRecord { kline: *kline, revision: 0, status });
+        let all = before.iter().chain(&klines);
+        let all = all.map(|kline| KlineRecord { kline: *kline, revision: 0, status });
         self.supply(symbol, index, all)?;
         self.store_rows(symbol, index, &records).await?;
         self.page(symbol, index, records).await

@@ -81,6 +81,15 @@ impl BackfillError {
         }
     }
 
+    /// Whether the exchange answers nobody, as far as this tells: another request would fail too.
+    pub(crate) const fn is_of_exchange(&self) -> bool {
+        use BinanceError::{Limited, Transport, Unavailable};
+        matches!(
+            self,
+            Self::Exchange { source: Transport { .. } | Unavailable { .. } | Limited { .. }, .. }
+        )
+    }
+
     /// Whether the backfill cannot go on: what it hands klines to is gone.
     pub(crate) const fn is_fatal(&self) -> bool {
         !matches!(self, Self::Exchange { .. } | Self::Page { .. })

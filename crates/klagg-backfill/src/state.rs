@@ -37,6 +37,10 @@ pub(crate) struct SymbolState {
     pub(crate) retry_at: Duration,
     /// The exchange refuses requests for this symbol, whatever is asked.
     pub(crate) refused: bool,
+    /// Pages in a row that came and were not what was asked for.
+    pub(crate) odd_pages: u32,
+    /// The symbol has ended, and is left once its minutes before this one are confirmed.
+    pub(crate) ends_at: Option<UnixMillis>,
     periods: PeriodSet,
     /// By index of the period: klines that a longer one still needs.
     cache: Vec<BTreeMap<UnixMillis, Kline>>,
@@ -63,6 +67,8 @@ impl SymbolState {
             anchor: None,
             retry_at: Duration::ZERO,
             refused: false,
+            odd_pages: 0,
+            ends_at: None,
             periods: periods.clone(),
             cache: vec![BTreeMap::new(); count],
             oldest: vec![None; count],
@@ -123,6 +129,13 @@ impl SymbolState {
         let mut confirmed = self.fold_and_prune(index, &page, klines.to_vec(), wanted);
         confirmed.remove(0);
         confirmed
+    }
+
+    /// The confirmed kline right before `open_time`, if it is still kept for folding.
+    pub(crate) fn before(&self, index: usize, open_time: UnixMillis) -> Option<Kline> {
+        let (_, kline) = self.cache[index].range(..open_time).next_back()?;
+        let end = self.periods.get(index).next_open_time(kline.open_time);
+        (end == open_time).then_some(*kline)
     }
 
     fn fold_and_prune(

@@ -4,7 +4,7 @@
 //! numbering is taken as it is.
 
 use bytes::Bytes;
-use klagg_binance::{KlineQuery, Priority, RestClient};
+use klagg_binance::{BinanceError, KlineQuery, Priority, RestClient};
 use klagg_kline::{Period, SymbolId, UnixMillis};
 use klagg_store::StoredSymbol;
 use klagg_symbols::{NewSymbol, SymbolEntry, SymbolIndex, SymbolsError};
@@ -165,8 +165,13 @@ async fn first_kline(rest: &RestClient, name: &str) -> Result<Option<UnixMillis>
     let query = KlineQuery { start: Some(UnixMillis(0)), end: None, limit: 1 };
     match rest.klines(name, Period::D1, query, Priority::Urgent).await {
         Ok(klines) => Ok(klines.first().map(|kline| kline.open_time)),
-        // A symbol that does not trade yet may be answered with an error: it is asked next time.
-        Err(error @ klagg_binance::BinanceError::Refused { .. }) => {
+        // A symbol that does not trade yet may be answered with an error, and one that nobody
+        // can make sense of must not keep the others from being followed: asked next time.
+        Err(
+            error @ (BinanceError::Refused { .. }
+            | BinanceError::Page { .. }
+            | BinanceError::Decode { .. }),
+        ) => {
             tracing::warn!(symbol = name, %error, "no first kline yet");
             Ok(None)
         }
@@ -179,11 +184,18 @@ async fn first_kline(rest: &RestClient, name: &str) -> Result<Option<UnixMillis>
 /// Makes those tombstones that have ended at the exchange. What is merely filtered out is not.
 fn retire_ended(index: &SymbolIndex, info: &ExchangeInfo) -> Result<Vec<SymbolId>, BackfillError> {
     // A list with unreadable rows proves no absence.
-    let absent_is_ended = info.skipped == 0 && !info.symbols.is_empty();
+    let table = index.load();
+    let listed = || table.iter().filter(|entry| !entry.delisted);
     let statuses: std::collections::HashMap<&str, &str> =
         info.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol.status.as_str())).collect();
+    let absent = listed().filter(|entry| !statuses.contains_key(&*entry.name)).count();
+    // Nor does one that lacks half of the market: a number given up does not come back.
+    let absent_is_ended = info.skipped == 0 && absent * 2 <= listed().count();
+    if absent > 0 && !absent_is_ended {
+        tracing::error!(absent, "the exchange's list lacks symbols; they are not taken for ended");
+    }
     let mut retired = Vec::new();
-    for entry in index.load().iter().filter(|entry| !entry.delisted) {
+    for entry in listed() {
         let ended = match statuses.get(&*entry.name) {
             Some(status) => ENDED.contains(status),
             None => absent_is_ended,

@@ -60,12 +60,12 @@ async fn run(
     let symbols = desk.add(&symbols);
     let total = symbols.len();
     desk.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
-    load(desk, &symbols).await?;
+    load_or_fetch(desk, &symbols).await?;
     measure_clock(desk).await;
     desk.enter(Phase::Recent);
     sweep(desk, &symbols, Depth::Recent, Priority::Normal).await?;
     desk.enter(Phase::Seam);
-    seam(desk, live_from).await?;
+    seam(desk, live_from, commands).await?;
     desk.tell(|progress| progress.ready = true);
     desk.enter(Phase::History);
     tokio::select! {
@@ -78,6 +78,7 @@ async fn run(
 async fn seam(
     desk: &Desk,
     live_from: &mut watch::Receiver<Option<UnixMillis>>,
+    commands: &mut mpsc::Receiver<BackfillCommand>,
 ) -> Result<(), BackfillError> {
     // Without anybody to tell when the feed began, nothing live will have to be met.
     let began = match live_from.wait_for(Option::is_some).await {
@@ -95,6 +96,9 @@ async fn seam(
             return Ok(());
         }
         tokio::time::sleep(desk.config.tick).await;
+        while let Ok(command) = commands.try_recv() {
+            obey(desk, command).await?;
+        }
     }
 }
 
@@ -165,18 +169,34 @@ async fn obey(desk: &Desk, command: BackfillCommand) -> Result<(), BackfillError
     match command {
         BackfillCommand::Add(symbols) => {
             let added = desk.add(&symbols);
-            load(desk, &added).await?;
+            load_or_fetch(desk, &added).await?;
             desk.pass(&added, Depth::Recent, Priority::Urgent).await?;
             // The rest of their history comes with the next audit, or now if they are few.
             desk.pass(&added, Depth::Full, Priority::Normal).await.map(|_| ())
         }
         BackfillCommand::Retire(symbols) => {
+            // The minutes up to now are still to be confirmed; then it is left.
+            let ends_at = Period::M1.next_open_time((desk.clock)());
             let mut states = desk.states();
             for symbol in symbols {
-                states.remove(&symbol);
+                if let Some(state) = states.get_mut(&symbol) {
+                    state.ends_at = Some(ends_at);
+                }
             }
             Ok(())
         }
+    }
+}
+
+/// Loads what the store has. Where it cannot be read, the exchange is asked instead.
+async fn load_or_fetch(desk: &Desk, symbols: &[SymbolId]) -> Result<(), BackfillError> {
+    match load(desk, symbols).await {
+        Err(error @ (BackfillError::Store { .. } | BackfillError::ReaderLost)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the store cannot be read; its klines are fetched anew");
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 

@@ -1,8 +1,9 @@
 //! What stands around the backfill: engine, history, store, and whoever writes the history.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klagg_backfill::{
@@ -14,7 +15,7 @@ use klagg_engine::{
     Continuity, Engine, EngineConfig, FeedId, HistoryConfig, HistoryPage, HistoryReader,
     HistoryWriter, NewSymbolSpec, SequencerConfig, WorkerReadHandle, history,
 };
-use klagg_kline::{PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{Kline, PeriodSet, SymbolId, UnixMillis};
 use klagg_store::{Store, StoreConfig, StoreWriter, WriterConfig};
 use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +41,9 @@ pub(crate) fn rest(base_url: String) -> RestClient {
     RestClient::new(config, &Tls::new().unwrap()).unwrap()
 }
 
+/// Open klines by symbol and index of the period.
+pub(crate) type OpenKlines = HashMap<(SymbolId, u8), Kline>;
+
 /// Everything that runs.
 pub(crate) struct Pipeline {
     pub(crate) engine: Engine,
@@ -50,6 +54,8 @@ pub(crate) struct Pipeline {
     pub(crate) commands: mpsc::Sender<BackfillCommand>,
     shutdown: watch::Sender<bool>,
     backfill: JoinHandle<Result<BackfillCounts, BackfillError>>,
+    /// What the engine shows as open.
+    pub(crate) open: Arc<Mutex<OpenKlines>>,
     writing: std::thread::JoinHandle<()>,
     stop_writing: Arc<AtomicBool>,
     pub(crate) store: StoreWriter,
@@ -87,7 +93,10 @@ impl Pipeline {
         let (pages, brought) = mpsc::channel(64);
         let stop_writing = Arc::new(AtomicBool::new(false));
         let (readers, stop) = (engine.take_readers(), Arc::clone(&stop_writing));
-        let writing = std::thread::spawn(move || write_history(writer, &readers, brought, &stop));
+        let open = Arc::new(Mutex::new(OpenKlines::new()));
+        let shown = Arc::clone(&open);
+        let writing =
+            std::thread::spawn(move || write_history(writer, &readers, brought, &shown, &stop));
         let store = Store::open(&StoreConfig::new(folder)).unwrap();
         let reader = store.reader_factory();
         let store = StoreWriter::spawn(store, writer_config(), |_| {}).unwrap();
@@ -119,6 +128,7 @@ impl Pipeline {
             live_from,
             commands,
             shutdown,
+            open,
             writing,
             stop_writing,
             store,
@@ -151,6 +161,7 @@ fn write_history(
     mut writer: HistoryWriter,
     readers: &[WorkerReadHandle],
     mut pages: mpsc::Receiver<HistoryPage>,
+    open: &Mutex<OpenKlines>,
     stop: &AtomicBool,
 ) {
     let periods = PeriodSet::default();
@@ -167,6 +178,9 @@ fn write_history(
             for data in &delta.closed {
                 writer.apply(data.symbol, data.period_index.into(), &[data.record]);
             }
+            let shown = delta.open.iter();
+            let shown = shown.map(|data| ((data.symbol, data.period_index), data.record.kline));
+            open.lock().unwrap().extend(shown);
             reader.acknowledge(delta.sequence);
         }
         std::thread::yield_now();
