@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Layers};
 use crate::exit::Exit;
+use crate::export::{self, ExportArgs};
 use crate::pipeline;
 use crate::progress::Show;
 use crate::record::{self, RecordArgs};
@@ -35,6 +36,8 @@ enum Command {
     Verify(VerifyArgs),
     /// The frames of the exchange onto a tape that replays to the same klines.
     Record(RecordArgs),
+    /// What the store holds, as CSV, JSON lines or Parquet; beside a running klagg as well.
+    Export(ExportArgs),
     /// Print the effective configuration, with comments, as a file for `--config`.
     Config(Settings),
 }
@@ -106,6 +109,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Config(settings) => {
             let printed = config::print(&settings.layers(Layers::default())?)?;
             write_stdout(&printed)?;

@@ -7,6 +7,7 @@ mod compose;
 mod config;
 mod db_writer;
 mod exit;
+mod export;
 mod feed_sink;
 mod logs;
 mod parts;

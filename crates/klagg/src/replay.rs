@@ -11,7 +11,7 @@
 
 pub(crate) mod fold;
 pub(crate) mod input;
-mod print;
+pub(crate) mod print;
 
 use std::path::PathBuf;
 

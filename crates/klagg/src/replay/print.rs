@@ -36,9 +36,30 @@ pub(crate) fn write(out: impl Write, klines: &[NamedKline], columns: Columns) ->
 }
 
 fn write_all(out: &mut impl Write, klines: &[NamedKline], columns: Columns) -> io::Result<()> {
+    header(out, columns)?;
+    rows(out, klines, columns)
+}
+
+/// Writes what stands above the first kline.
+///
+/// # Errors
+/// Any error of the writer.
+pub(crate) fn header(out: &mut impl Write, columns: Columns) -> io::Result<()> {
     if columns.format == Format::Csv {
         writeln!(out, "{HEADER}{}", if columns.with_status { ",status" } else { "" })?;
     }
+    Ok(())
+}
+
+/// Writes klines, a line each.
+///
+/// # Errors
+/// Any error of the writer.
+pub(crate) fn rows(
+    out: &mut impl Write,
+    klines: &[NamedKline],
+    columns: Columns,
+) -> io::Result<()> {
     for named in klines {
         match columns.format {
             Format::Csv => csv(out, named, columns.with_status)?,

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 
+mod export;
 mod program;
 mod record;
 mod recorded;
 mod replay;
+mod store;
 mod verify;
