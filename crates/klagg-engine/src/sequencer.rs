@@ -56,16 +56,22 @@ impl Desk<'_> {
             let straggler =
                 self.cold.hole.is_some_and(|(first, last)| first <= trade.id && trade.id <= last);
             *(if straggler { &mut counters.stragglers } else { &mut counters.duplicates }) += 1;
-        } else if trade.id == next || self.rules.continuity == Continuity::Unchecked {
+        } else if trade.id == next || self.may_skip_ids() {
             self.apply(trade);
             self.apply_held();
-        } else if self.rules.hold_ms == 0 {
+        } else if self.rules.hold_ms == 0 || self.rules.continuity == Continuity::Unchecked {
             self.give_up_hole(trade);
             self.apply(trade);
         } else {
             self.hold(trade, clock);
         }
         self.refresh_span();
+    }
+
+    /// Whether ids that are left out mean nothing. After an interruption they do, for then they
+    /// may be those of trades that were missed.
+    fn may_skip_ids(&self) -> bool {
+        self.rules.continuity == Continuity::Unchecked && self.cold.coverage == Coverage::Proven
     }
 
     /// The first trade of a symbol of which no id is known.

@@ -163,6 +163,29 @@ fn raw_fills_may_leave_ids_out() {
 }
 
 #[test]
+fn raw_fills_after_an_interruption_prove_nothing_if_an_id_is_left_out() {
+    let rules = SequencerConfig { continuity: Continuity::Unchecked, hold_ms: 250, ..CHECKED };
+    let interrupted = || {
+        let mut bench = Bench::new(rules);
+        bench.trade(0, 0.1, 1);
+        bench.shard.on_interrupted(FEED);
+        bench.time(1.5);
+        assert_eq!(bench.closed(), "1m@0=provisional/0 c1");
+        bench
+    };
+    let mut bench = interrupted();
+    bench.trade(7, 1.6, 2);
+    bench.trade(9, 2.1, 3);
+    bench.trade(11, 3.1, 4);
+    assert_eq!(bench.closed(), "1m@1=provisional/0 c2, 1m@2=closed/0 c3");
+    assert_eq!(bench.shard.counters().gaps, 1);
+
+    let mut bench = interrupted();
+    bench.trade(1, 1.6, 2);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c1");
+}
+
+#[test]
 fn what_cannot_be_placed_is_dropped_and_counted() {
     let mut bench = Bench::new(CHECKED);
     bench.shard.on_trade(SymbolId(1), &trade(1, 0.1, 1));
