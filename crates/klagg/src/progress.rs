@@ -49,11 +49,16 @@ pub(crate) async fn show(mut progress: watch::Receiver<BackfillProgress>, show: 
             tracing::info!("history complete: {}", message(&now));
             return;
         }
-        tokio::time::sleep(cadence).await;
-        if progress.has_changed().is_err() {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(cadence) => {}
+            () = gone(&mut progress) => return,
         }
     }
+}
+
+/// Waits until nobody tells any more.
+async fn gone(progress: &mut watch::Receiver<BackfillProgress>) {
+    while progress.changed().await.is_ok() {}
 }
 
 fn bar() -> ProgressBar {

@@ -1,4 +1,5 @@
-//! What the feed tells, said to people and kept for the status.
+//! What the feed tells, kept for the status. What the connections log themselves is not said
+//! twice.
 
 use std::collections::BTreeMap;
 
@@ -53,16 +54,13 @@ pub(super) async fn watch(
     while let Some(notice) = notices.recv().await {
         match notice {
             FeedNotice::Connected { connection } => {
-                tracing::debug!(connection = connection.0, "connected");
                 status.connection(connection, Connection::Opening);
             }
             FeedNotice::Live { connection, event_time } => {
-                tracing::info!(connection = connection.0, ?event_time, "connection delivers");
                 status.connection(connection, Connection::Live);
                 wakes.is_live(connection, event_time);
             }
             FeedNotice::Disconnected { connection, why } => {
-                tracing::warn!(connection = connection.0, why, "connection lost; it is renewed");
                 status.connection(connection, Connection::Down(why));
             }
             FeedNotice::Silent { connection, path, silence } => {
