@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Layers};
+use crate::doctor::{self, DoctorArgs};
 use crate::exit::Exit;
 use crate::export::{self, ExportArgs};
+use crate::import::{self, ImportArgs};
 use crate::pipeline;
 use crate::progress::Show;
 use crate::record::{self, RecordArgs};
@@ -38,6 +40,14 @@ enum Command {
     Record(RecordArgs),
     /// What the store holds, as CSV, JSON lines or Parquet; beside a running klagg as well.
     Export(ExportArgs),
+    /// The exchange's dumps of klines into the store.
+    ///
+    /// Exit status: 0 all files imported, 1 some refused, 2 none imported.
+    Import(ImportArgs),
+    /// Check a store, and say what to do.
+    ///
+    /// Exit status: 0 all well, 1 something found, 2 not checked.
+    Doctor(DoctorArgs),
     /// Print the effective configuration, with comments, as a file for `--config`.
     Config(Settings),
 }
@@ -110,6 +120,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Config(settings) => {
             let printed = config::print(&settings.layers(Layers::default())?)?;
             write_stdout(&printed)?;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done as asked.
     Success,
-    /// `verify` compared everything and found a difference.
+    /// Done, and not all is well: `verify` found a difference, `doctor` a finding, `export` rows
+    /// that could not be read, `import` files that it refused beside good ones.
     Different,
     /// Not done; stderr says why in a sentence.
     Failed,

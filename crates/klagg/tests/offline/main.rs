@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 
+mod doctor;
 mod export;
+mod import;
 mod program;
 mod record;
 mod recorded;

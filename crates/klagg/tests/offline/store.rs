@@ -39,7 +39,7 @@ pub(crate) fn minute(symbol: u32, at: i64, status: KlineStatus) -> StoredKline {
         quote_volume: QuoteVolume::from_scaled(12_345_678_901_234_567_891 + i128::from(at)),
         taker_buy_volume: Volume::from_scaled(i128::from(tenth)),
         taker_buy_quote_volume: QuoteVolume::from_scaled(7),
-        high: price(at % 7 + 1),
+        high: price((at % 3).max(at % 5) + 1),
         low: price(-1),
         close: price(at % 5),
         trade_count: at.unsigned_abs() + 1,
