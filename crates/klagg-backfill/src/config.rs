@@ -43,6 +43,8 @@ pub struct BackfillConfig {
     pub confirmation: Confirmation,
     /// How often is looked for something to confirm.
     pub tick: Duration,
+    /// How long the feed is waited for at the start before history goes first.
+    pub live_patience: Duration,
     /// How long confirmation leaves a symbol alone after a request for it failed.
     pub retry_pause: Duration,
     /// How often the history is checked for klines that are still missing, and the exchange's

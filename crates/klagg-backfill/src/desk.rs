@@ -283,8 +283,8 @@ impl Desk {
         let Confirmed { index, klines } = part;
         let (Some(first), Some(last)) = (klines.first(), klines.last()) else { return Ok(()) };
         let (from, to) = (first.open_time, last.open_time);
-        let (from_to, limit) = ((Some(from), Some(to)), klines.len());
-        let query = HistoryQuery { from: from_to.0, to: from_to.1, limit, keep: Keep::Oldest };
+        let (limit, keep) = (klines.len(), Keep::Oldest);
+        let query = HistoryQuery { from: Some(from), to: Some(to), limit, keep };
         let held = self.history.read(symbol, index, &query);
         let (records, tally) = settle(&held, &klines);
         if tally.corrected_confirmed > 0 {
@@ -299,9 +299,9 @@ impl Desk {
                 counts.corrected_confirmed += tally.corrected_confirmed;
             });
         }
-        // The engine compares for itself, also what the history had already. It refuses a minute
-        // that is open to it and holds trades, as happens when the feed is behind: the newest
-        // one of the last time. By now it has moved on, so it is told of that one again.
+        // The engine compares for itself, also what the history had. It refuses a minute that is
+        // open to it and holds trades, as where the feed is behind: the newest of the last time.
+        // It has moved on since, so it is told of that one again.
         let before = match index {
             0 => self.states().get(&symbol).and_then(|state| state.before(0, from)),
             _ => None,

@@ -65,20 +65,28 @@ async fn run(
     desk.enter(Phase::Recent);
     sweep(desk, &symbols, Depth::Recent, Priority::Normal).await?;
     desk.enter(Phase::Seam);
-    seam(desk, live_from, commands).await?;
-    desk.tell(|progress| progress.ready = true);
+    let patience = desk.config.live_patience;
+    let delivers =
+        tokio::time::timeout(patience, live_from.wait_for(Option::is_some)).await.is_ok();
+    if delivers {
+        seam(desk, live_from, Some(commands)).await?;
+    } else {
+        tracing::warn!("the feed does not deliver; history is fetched meanwhile");
+    }
     desk.enter(Phase::History);
     tokio::select! {
         outcome = keep_history(desk) => outcome,
         outcome = keep_confirming(desk, commands) => outcome,
+        Err(error) = seam(desk, live_from, None), if !delivers => Err(error),
     }
 }
 
 /// The minute in which the feed began is not complete here: its official kline closes the seam.
+/// `commands` are obeyed meanwhile, if nobody else does.
 async fn seam(
     desk: &Desk,
     live_from: &mut watch::Receiver<Option<UnixMillis>>,
-    commands: &mut mpsc::Receiver<BackfillCommand>,
+    mut commands: Option<&mut mpsc::Receiver<BackfillCommand>>,
 ) -> Result<(), BackfillError> {
     // Without anybody to tell when the feed began, nothing live will have to be met.
     let began = match live_from.wait_for(Option::is_some).await {
@@ -93,10 +101,11 @@ async fn seam(
         }
         if is_confirmed(desk, until) {
             tracing::info!(%until, "history and live have met");
+            desk.tell(|progress| progress.ready = true);
             return Ok(());
         }
         tokio::time::sleep(desk.config.tick).await;
-        while let Ok(command) = commands.try_recv() {
+        while let Some(Ok(command)) = commands.as_mut().map(|commands| commands.try_recv()) {
             obey(desk, command).await?;
         }
     }

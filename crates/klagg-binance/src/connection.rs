@@ -331,7 +331,8 @@ impl<S: FeedSink> Connection<S> {
             self.pass_on(|sink| sink.on_trade(symbol, trade)).await?;
             self.parts.counters.trades.add(1);
         }
-        if let Sign::Data(source) = seen.sign {
+        // Who waits for a connection to be live wants to know since when: no time, no sign.
+        if let (Sign::Data(source), Some(_)) = (seen.sign, event_time) {
             self.event(Event::Data(source));
         }
         if let Some(notice) = seen.notice {

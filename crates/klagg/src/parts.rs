@@ -169,6 +169,7 @@ pub(crate) fn backfill(config: &Config) -> BackfillConfig {
             Confirmation::Doubtful
         },
         tick: Duration::from_millis(250),
+        live_patience: Duration::from_secs(30),
         retry_pause: Duration::from_secs(5),
         audit_cadence: Duration::from_mins(1),
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use klagg_backfill::{BackfillCommand, Clock, SymbolFilter, discover, stored};
 use klagg_engine::FeedId;
@@ -24,8 +25,8 @@ fn listed(name: &'static str, before: i64) -> Listed {
     Listed { name, since, contract_type: "PERPETUAL", status: "TRADING" }
 }
 
-/// A backfill that has met live and has all history, of symbols listed 20 days ago.
-async fn running(folder: &Path, market: &Market, url: String) -> (Pipeline, SymbolIndex) {
+/// A backfill of a market's symbols; with no patience for a feed that does not deliver.
+async fn started(folder: &Path, market: &Market, url: String) -> (Pipeline, SymbolIndex) {
     let index = SymbolIndex::empty(100);
     let filter = SymbolFilter { quote_assets: Vec::new(), names: Vec::new() };
     let client = rest(url);
@@ -37,10 +38,19 @@ async fn running(folder: &Path, market: &Market, url: String) -> (Pipeline, Symb
         let market = market.clone();
         Arc::new(move || market.now())
     };
-    let mut pipeline = Pipeline::start(folder, client, &index, &found.active, clock);
+    let active = &found.active;
+    let pipeline = Pipeline::start_with(folder, client, &index, active, clock, |config| {
+        config.live_patience = Duration::from_millis(20);
+    });
+    (pipeline, index)
+}
+
+/// A backfill that has met live and has all history.
+async fn running(folder: &Path, market: &Market, url: String) -> (Pipeline, SymbolIndex) {
+    let (mut pipeline, index) = started(folder, market, url).await;
     pipeline.live_from.send_replace(Some(market.now()));
     market.advance(65_000);
-    pipeline.until(|progress| progress.history_complete).await;
+    pipeline.until(|progress| progress.ready && progress.history_complete).await;
     (pipeline, index)
 }
 
@@ -102,6 +112,22 @@ async fn a_minute_confirmed_while_the_feed_still_holds_it_open_is_right_in_longe
     })
     .await;
     drop(feed);
+    pipeline.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_feed_does_not_deliver_history_and_confirmation_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (market, url) = Market::start(NOW, vec![listed("BTCUSDT", 20 * DAY)]).await;
+    let (mut pipeline, _) = started(folder.path(), &market, url).await;
+    pipeline.until(|progress| progress.history_complete).await;
+    market.advance(2 * MINUTE);
+    let settled = settled_minute(&market);
+    pipeline.until(|progress| progress.confirmed_until == Some(settled)).await;
+    assert!(!pipeline.progress.borrow().ready, "nothing live was met");
+    pipeline.live_from.send_replace(Some(market.now()));
+    market.advance(65_000);
+    pipeline.until(|progress| progress.ready).await;
     pipeline.stop().await;
 }
 

@@ -77,6 +77,18 @@ impl Pipeline {
         symbols: &[SymbolId],
         clock: Clock,
     ) -> Self {
+        Self::start_with(folder, rest, index, symbols, clock, |_| {})
+    }
+
+    /// As [`Pipeline::start`], with a configuration that `change` changes.
+    pub(crate) fn start_with(
+        folder: &Path,
+        rest: RestClient,
+        index: &SymbolIndex,
+        symbols: &[SymbolId],
+        clock: Clock,
+        change: impl FnOnce(&mut BackfillConfig),
+    ) -> Self {
         let periods = PeriodSet::default();
         let mut engine = Engine::start(engine_config(periods.clone())).unwrap();
         for &id in symbols {
@@ -118,7 +130,9 @@ impl Pipeline {
             progress,
             shutdown: stopped,
         };
-        let task = backfill_task(backfill_config(periods), symbols.to_vec(), parts);
+        let mut config = backfill_config(periods);
+        change(&mut config);
+        let task = backfill_task(config, symbols.to_vec(), parts);
         Self {
             backfill: tokio::spawn(task),
             progress: told,
@@ -196,6 +210,7 @@ fn backfill_config(periods: PeriodSet) -> BackfillConfig {
         settle_ms: 2_500,
         confirmation: Confirmation::Everything { wait_ms: 60_000 },
         tick: Duration::from_millis(5),
+        live_patience: PATIENCE,
         retry_pause: Duration::from_millis(10),
         audit_cadence: Duration::from_millis(100),
     }
