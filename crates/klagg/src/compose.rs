@@ -13,7 +13,6 @@ mod listings;
 mod live;
 mod notices;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -22,8 +21,7 @@ use klagg_backfill::{Discovery, discover};
 use klagg_binance::{RestClient, Tls};
 use klagg_engine::{HistoryReader, HistoryWriter, history};
 use klagg_gateway::GlobalKlines;
-use klagg_kline::SymbolId;
-use klagg_store::{Coverage, Store, StoreReaderFactory};
+use klagg_store::{Store, StoreReaderFactory};
 use klagg_symbols::SymbolIndex;
 use klagg_web::{WebConsumer, WebParts, WebServer};
 use tokio::sync::watch;
@@ -34,9 +32,6 @@ use crate::logs::say;
 use crate::parts;
 use crate::progress::Show;
 use crate::status::Status;
-
-/// Which unbroken run of confirmed klines the store holds, by symbol and period index.
-pub(crate) type StoredRuns = HashMap<(SymbolId, u8), Coverage>;
 
 /// The parts that exist before anything was asked of the exchange.
 struct Opened {

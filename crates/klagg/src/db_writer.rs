@@ -1,17 +1,18 @@
 //! What the database writer pulls: everything that changed in the history past its cursor, and
 //! now and then the klines that are still open.
 //!
-//! Always true here: a closed kline that the history holds is handed over sooner or later, however
-//! many wake-ups were lost. If the writer was so slow that the history's change log ran over, all
+//! Always true here: a closed kline that the history holds and that nobody has confirmed yet is
+//! handed over sooner or later, however many wake-ups were lost. Confirmed ones are not: whoever
+//! confirms a kline gives it to the store before the history has it, and waits until there is
+//! room, so that nothing of it can be lost and nothing is written twice. If the writer was so slow that the history's change log ran over, all
 //! that the history holds is handed over once more; the store keeps what is better.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use klagg_engine::{ChangedKline, HistoryQuery, HistoryReader, Keep};
 use klagg_gateway::GlobalKlines;
 use klagg_kline::{KlineStatus, PeriodSet, SymbolId};
-use klagg_store::{Coverage, Pull, StoredKline};
+use klagg_store::{Pull, StoredKline};
 use tokio::sync::watch;
 
 /// Changes looked at in one go.
@@ -23,8 +24,6 @@ pub(crate) struct HistoryPull {
     history: HistoryReader,
     klines: watch::Receiver<Arc<GlobalKlines>>,
     periods: PeriodSet,
-    /// Confirmed klines within these runs came from the store: not to be written again.
-    stored_runs: HashMap<(SymbolId, u8), Coverage>,
     cursor: u64,
     changed: Vec<ChangedKline>,
     /// Read from the log, not handed over yet: the next one's place in `changed`.
@@ -41,13 +40,11 @@ impl HistoryPull {
         history: HistoryReader,
         klines: watch::Receiver<Arc<GlobalKlines>>,
         periods: PeriodSet,
-        stored_runs: HashMap<(SymbolId, u8), Coverage>,
     ) -> Self {
         Self {
             history,
             klines,
             periods,
-            stored_runs,
             cursor: 0,
             changed: Vec::new(),
             at: 0,
@@ -91,24 +88,13 @@ impl HistoryPull {
     }
 
     fn hand_over(&self, change: ChangedKline, pull: &mut Pull) {
-        let exactly = HistoryQuery {
-            from: Some(change.open_time),
-            to: Some(change.open_time),
-            limit: 1,
-            keep: Keep::Newest,
-        };
         let index = usize::from(change.period_index);
-        for record in self.history.read(change.symbol, index, &exactly) {
-            let run = self.stored_runs.get(&(change.symbol, change.period_index));
-            let is_stored = record.status == KlineStatus::Confirmed
-                && record.revision == 0
-                && run.is_some_and(|run| (run.from..run.until).contains(&record.kline.open_time));
-            if !is_stored {
-                let period = self.periods.get(index);
-                let row = StoredKline { symbol: change.symbol, period, record };
-                // There is room: the caller looked.
-                let _ = pull.push_closed(row);
-            }
+        let record = self.history.get(change.symbol, index, change.open_time);
+        if let Some(record) = record.filter(|record| record.status < KlineStatus::Confirmed) {
+            let row =
+                StoredKline { symbol: change.symbol, period: self.periods.get(index), record };
+            // There is room: the caller looked.
+            let _ = pull.push_closed(row);
         }
     }
 

@@ -14,7 +14,6 @@ use klagg_web::WebConsumer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::StoredRuns;
 use crate::config::Config;
 use crate::db_writer::HistoryPull;
 use crate::logs::say;
@@ -50,16 +49,15 @@ impl Downstream {
     pub(super) fn start(
         config: &Config,
         upstream: Upstream,
-        store: Option<(Store, StoredRuns)>,
+        store: Option<Store>,
         web: Option<WebConsumer>,
         clock: klagg_backfill::Clock,
     ) -> anyhow::Result<Self> {
         let Upstream { readers, history: (history_writer, history), klines } = upstream;
         let snapshots = klines.subscribe();
-        let writer = store.map(|(store, stored_runs)| {
+        let writer = store.map(|store| {
             let periods = config.engine.periods.clone();
-            let mut pull =
-                HistoryPull::new(history.clone(), snapshots.clone(), periods, stored_runs);
+            let mut pull = HistoryPull::new(history.clone(), snapshots.clone(), periods);
             StoreWriter::spawn(store, parts::writer(config), move |rows| pull.pull(rows))
         });
         let writer = writer.transpose()?;

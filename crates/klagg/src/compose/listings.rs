@@ -1,6 +1,6 @@
 //! New symbols and ended ones, while everything runs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,6 +21,9 @@ pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(3);
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(15);
 
 /// What is told of a change of the market.
+///
+/// A look may fail anywhere. What it learned is kept here until everybody has been told, so that
+/// the next look goes on where it stopped.
 pub(super) struct Listings {
     pub(super) rest: RestClient,
     pub(super) filter: SymbolFilter,
@@ -32,6 +35,10 @@ pub(super) struct Listings {
     pub(super) exchange_info: watch::Sender<Bytes>,
     /// Names that trade but are not wanted.
     pub(super) unwanted: HashSet<String>,
+    /// Symbols that are folded and subscribed.
+    pub(super) followed: BTreeSet<SymbolId>,
+    /// What the store is still to be told, in this order: numbers are given without a hole.
+    pub(super) untold: VecDeque<SymbolChange>,
 }
 
 impl Listings {
@@ -44,7 +51,8 @@ impl Listings {
 
     /// Whether a name that trades is neither followed nor known as unwanted.
     pub(super) fn is_news(&self, name: &str) -> bool {
-        !self.unwanted.contains(name) && self.index.load().get_listed(name).is_none()
+        let listed = self.index.load().get_listed(name);
+        !self.unwanted.contains(name) && listed.is_none_or(|id| !self.followed.contains(&id))
     }
 
     /// Looks at the exchange's list, and follows what is new.
@@ -57,22 +65,34 @@ impl Listings {
             .context("cannot learn which symbols there are")?;
         self.remember(&found);
         self.exchange_info.send_replace(found.raw.clone());
-        if let Some(writer) = &self.writer {
-            let rows: Vec<_> = found.appended.iter().map(klagg_backfill::stored).collect();
-            if !rows.is_empty() {
-                writer.change_symbols(SymbolChange::Append(rows))?;
+        let rows: Vec<_> = found.appended.iter().map(klagg_backfill::stored).collect();
+        self.untold.extend((!rows.is_empty()).then_some(SymbolChange::Append(rows)));
+        self.untold.extend(found.retired.iter().copied().map(SymbolChange::Retire));
+        self.tell_store()?;
+        // Not only what was numbered just now: a symbol that was halted at our start has its
+        // number, and trades again.
+        let new = found.active.into_iter().filter(|id| !self.followed.contains(id)).collect();
+        self.follow(feed, new).await?;
+        let table = self.index.load();
+        let has_ended = |id: &SymbolId| table.entry(*id).is_none_or(|entry| entry.delisted);
+        let ended = self.followed.iter().copied().filter(has_ended).collect();
+        self.leave(feed, ended).await
+    }
+
+    /// Numbers must be in the store before anything of their symbols is.
+    fn tell_store(&mut self) -> anyhow::Result<()> {
+        while let Some(change) = self.untold.front() {
+            if let Some(writer) = &self.writer {
+                writer.change_symbols(change.clone())?;
             }
-            for id in &found.retired {
-                writer.change_symbols(SymbolChange::Retire(*id))?;
-            }
+            self.untold.pop_front();
         }
-        self.follow(feed, found.appended.iter().map(|entry| entry.id).collect()).await?;
-        self.leave(feed, found.retired).await
+        Ok(())
     }
 
     /// Folds and subscribes `symbols` from now on.
     async fn follow<S: FeedSink>(
-        &self,
+        &mut self,
         feed: &mut Feed<S>,
         symbols: Vec<SymbolId>,
     ) -> anyhow::Result<()> {
@@ -82,13 +102,14 @@ impl Listings {
         tracing::info!(count = symbols.len(), "new symbols are followed");
         add_symbols(feed, &self.control, &symbols)?;
         feed.subscribe(&symbols).await.context("cannot subscribe new symbols")?;
+        self.followed.extend(&symbols);
         self.tell_backfill(BackfillCommand::Add(symbols)).await;
         Ok(())
     }
 
     /// Folds `symbols` no more.
     async fn leave<S: FeedSink>(
-        &self,
+        &mut self,
         feed: &mut Feed<S>,
         symbols: Vec<SymbolId>,
     ) -> anyhow::Result<()> {
@@ -99,6 +120,7 @@ impl Listings {
         feed.unsubscribe(&symbols).await;
         for &symbol in &symbols {
             self.control.retire_symbol(symbol)?;
+            self.followed.remove(&symbol);
         }
         self.tell_backfill(BackfillCommand::Retire(symbols)).await;
         Ok(())

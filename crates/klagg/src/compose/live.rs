@@ -1,6 +1,6 @@
 //! The live part of the pipeline: from the first socket to the last commit.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -18,10 +18,10 @@ use klagg_web::WebConsumer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::Opened;
 use super::downstream::{Downstream, Upstream};
 use super::listings::{self, Listings, add_symbols};
 use super::notices::{self, Wakes};
-use super::{Opened, StoredRuns};
 use crate::config::Config;
 use crate::feed_sink::EngineSink;
 use crate::logs::say;
@@ -44,15 +44,13 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Opened { rest, tls, index, store, history, klines, status, exchange_info, .. } = opened;
-    let stored_runs = stored_runs(config, store.as_ref(), found)?;
     let store_readers = store.as_ref().map(Store::reader_factory);
     let history_reader = history.1.clone();
     let mut engine = Engine::start(parts::engine(config)).context("cannot start the engine")?;
     let control = engine.control();
     let clock = exchange_clock(&rest, klines.subscribe());
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
-    let stored = store.map(|store| (store, stored_runs));
-    let downstream = Downstream::start(config, upstream, stored, consumer, Arc::clone(&clock))?;
+    let downstream = Downstream::start(config, upstream, store, consumer, Arc::clone(&clock))?;
     status.writer(downstream.writer_handle());
     status.consumers(downstream.consumers());
 
@@ -92,6 +90,8 @@ pub(super) async fn run(
         writer: downstream.writer_handle(),
         backfill: backfill.as_ref().map(|backfill| backfill.commands.clone()),
         unwanted: HashSet::new(),
+        followed: found.active.iter().copied().collect(),
+        untold: VecDeque::new(),
         rest,
         index,
         control,
@@ -108,11 +108,10 @@ pub(super) async fn run(
     say("stopping: writing what is under way");
     status.phase("stopping");
     drop(listings);
-    if let Some(backfill) = backfill {
-        backfill.end().await?;
-    }
+    // Whatever became of the backfill, what was accepted is drained.
+    let backfilled = Backfill::end(backfill).await;
     feed.stop().await;
-    downstream.end(engine).await
+    downstream.end(engine).await.and(backfilled)
 }
 
 /// The exchange's time: what was measured, and never less than what the feed has carried.
@@ -202,27 +201,11 @@ impl Backfill {
         Some(Self { shown, task, shutdown, commands })
     }
 
-    async fn end(self) -> anyhow::Result<()> {
-        self.shutdown.send_replace(true);
-        self.task.await.context("the backfill broke")?.context("the backfill ended early")?;
-        self.shown.await.context("the progress display broke")
+    /// Ends it, if it was started.
+    async fn end(backfill: Option<Self>) -> anyhow::Result<()> {
+        let Some(Self { shown, task, shutdown, .. }) = backfill else { return Ok(()) };
+        shutdown.send_replace(true);
+        task.await.context("the backfill broke")?.context("the backfill ended early")?;
+        shown.await.context("the progress display broke")
     }
-}
-
-/// Which run of each series is stored and confirmed.
-fn stored_runs(
-    config: &Config,
-    store: Option<&Store>,
-    found: &Discovery,
-) -> anyhow::Result<StoredRuns> {
-    let mut runs = StoredRuns::new();
-    let Some(store) = store else { return Ok(runs) };
-    for &symbol in &found.active {
-        for (index, &period) in (0_u8..).zip(config.engine.periods.as_slice()) {
-            if let Some(run) = store.coverage(symbol, period)? {
-                runs.insert((symbol, index), run);
-            }
-        }
-    }
-    Ok(runs)
 }

@@ -75,7 +75,7 @@ pub(super) fn samples(
 
 fn workers(samples: &mut Samples, klines: &GlobalKlines) {
     use MetricKind::Counter;
-    let counters: [(&str, &str, Read<'_>); 13] = [
+    let counters: [(&str, &str, Read<'_>); 15] = [
         ("trades", "Trades folded", &|counters| counters.trades),
         ("trades_duplicate", "Trades dropped as known", &|counters| counters.duplicates),
         ("trades_straggling", "Trades after their hole was given up", &|counters| {
@@ -93,6 +93,10 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
         ("klines_supply_refused", "Klines from outside refused", &|counters| {
             counters.supply_refused
         }),
+        ("klines_supply_ignored", "Klines from outside that bring nothing", &|counters| {
+            counters.supply_ignored
+        }),
+        ("interruptions", "Interruptions of feeds, by worker", &|counters| counters.interruptions),
     ];
     for (name, help, read) in counters {
         let sum = klines.workers.iter().map(|worker| read(&worker.counters)).sum();
@@ -106,6 +110,17 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
         samples.add_labelled(Counter, dropped, label(), worker.closed_dropped);
     }
     samples.add(Counter, "snapshots", "Snapshots published", klines.sequence);
+    let gateway = &klines.counters;
+    let counters = [
+        ("klines_out_of_range", "Klines beyond the symbols provided for", gateway.out_of_range),
+        ("klines_backward", "Klines that would have gone back, refused", gateway.refused),
+        ("klines_too_old", "Closed klines older than the history", gateway.closed_too_old),
+        ("klines_misplaced", "Closed klines the history cannot hold", gateway.closed_refused),
+        ("store_wakes_lost", "Wake-ups the store's queue had no room for", gateway.db_queue_full),
+    ];
+    for (name, help, value) in counters {
+        samples.add(Counter, name, help, value);
+    }
 }
 
 fn feed(samples: &mut Samples, seen: &Seen) {
@@ -116,6 +131,16 @@ fn feed(samples: &mut Samples, seen: &Seen) {
         ("feed_bytes", "Bytes of frames received", counts.bytes),
         ("feed_trades", "Trades handed to the engine", counts.trades),
         ("feed_malformed", "Frames that cannot be read", counts.malformed),
+        ("feed_times_doubted", "Frames far ahead of all others, dropped", counts.times_doubted),
+        ("feed_foreign_trades", "Trades on a connection not theirs", counts.foreign_trades),
+        ("feed_connects", "Connections opened", counts.connects),
+        ("feed_connect_failures", "Connections that could not be opened", counts.connect_failures),
+        ("feed_disconnects", "Connections lost or replaced", counts.disconnects),
+        ("feed_silences", "Connections replaced for their silence", counts.silences),
+        ("feed_requests_refused", "Subscriptions that were refused", counts.refused),
+        ("feed_stalls", "Times that the engine held up reading", counts.stalls),
+        ("feed_notices_dropped", "Notices that nobody took", counts.notices_dropped),
+        ("feed_shutdown_dropped", "Trades given up at shutdown", counts.dropped_at_shutdown),
         ("feed_unknown_symbols", "Trades of symbols not followed", counts.unknown_symbols),
         ("feed_off_market", "Fills outside of the order book, dropped", counts.off_market),
         ("feed_coin_margined", "Trades of COIN-M contracts, dropped", counts.coin_margined),
@@ -133,6 +158,9 @@ fn requests(samples: &mut Samples, rest: &RestClient) {
     samples.add(Counter, "rest_requests", "REST requests sent", counts.requests);
     samples.add(Counter, "rest_limited", "REST answers 429, 418 and 403", counts.limited);
     samples.add(Counter, "rest_errors", "REST requests without an answer", counts.transport_errors);
+    samples.add(Counter, "rest_unavailable", "REST answers 408 and 5xx", counts.unavailable);
+    samples.add(Counter, "rest_refused", "REST requests refused for what they ask", counts.refused);
+    samples.add(Counter, "rest_rejected", "REST answers that are not one", counts.pages_rejected);
     samples.add(Counter, "rest_weight", "Weight spent", weight.spent_total);
     samples.add(Gauge, "rest_weight_minute", "Weight in the last minute", weight.used.into());
     samples.add(Gauge, "rest_weight_allowance", "Weight allowed a minute", weight.allowance.into());
@@ -146,7 +174,10 @@ fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
         ("straddle_corrected", "Closed klines that differed", counts.corrected_closed),
         ("provisional_corrected", "Provisional klines repaired", counts.corrected_provisional),
         ("confirmed_changed", "Confirmed klines the exchange changed", counts.corrected_confirmed),
+        ("pages", "Pages of klines taken over", counts.pages),
+        ("pages_failed", "Pages that did not come", counts.pages_failed),
         ("pages_refused", "Pages that came but were refused", counts.pages_refused),
+        ("rows_damaged", "Stored rows that were damaged, fetched anew", counts.rows_damaged),
     ];
     for (name, help, value) in counters {
         samples.add(Counter, name, help, value);

@@ -11,10 +11,10 @@ use crate::market::{Market, PATIENCE, START};
 use crate::process::{Klagg, address, get, metric, wait_until};
 
 /// How much faster than the wall's clock the market runs.
-const FACTOR: f64 = 20.0;
+pub(crate) const FACTOR: f64 = 20.0;
 
 /// Starts `klagg run` on the market; the process and the addresses of its page and its probes.
-fn start(market: &Market, folder: &str, more: &[&str]) -> (Klagg, String, String) {
+pub(crate) fn start(market: &Market, folder: &str, more: &[&str]) -> (Klagg, String, String) {
     let settings = market.settings(folder);
     let mut arguments = vec!["run"];
     for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
@@ -26,18 +26,18 @@ fn start(market: &Market, folder: &str, more: &[&str]) -> (Klagg, String, String
     (klagg, page, admin)
 }
 
-fn minutes_after_start(minutes: i64) -> UnixMillis {
+pub(crate) fn minutes_after_start(minutes: i64) -> UnixMillis {
     Period::M1.open_time(START).plus(minutes * 60_000)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "milliseconds fit a double exactly")]
-fn wait_until_confirmed(admin: &str, until: UnixMillis) {
+pub(crate) fn wait_until_confirmed(admin: &str, until: UnixMillis) {
     wait_until(&format!("all minutes confirmed until {until}"), PATIENCE, || {
         metric(admin, "klagg_confirmed_until_ms").is_some_and(|reached| reached as i64 >= until.0)
     });
 }
 
-fn stop(klagg: Klagg) {
+pub(crate) fn stop(klagg: Klagg) {
     let (status, took, words) = klagg.interrupt();
     assert!(status.success(), "{status}: {}", words.join("\n"));
     assert!(took.as_secs_f64() < 5.0, "stopping took {took:?}");
@@ -45,13 +45,13 @@ fn stop(klagg: Klagg) {
 }
 
 /// What the folder holds: symbols, and closed klines by symbol and period.
-struct Stored {
-    symbols: Vec<StoredSymbol>,
-    klines: BTreeMap<(SymbolId, Period), Vec<KlineRecord>>,
+pub(crate) struct Stored {
+    pub(crate) symbols: Vec<StoredSymbol>,
+    pub(crate) klines: BTreeMap<(SymbolId, Period), Vec<KlineRecord>>,
 }
 
 impl Stored {
-    fn read(folder: &str) -> Self {
+    pub(crate) fn read(folder: &str) -> Self {
         let store = Store::open(&StoreConfig::new(folder)).unwrap();
         let reader = store.reader().unwrap();
         let symbols = store.load_symbols().unwrap();
@@ -66,7 +66,7 @@ impl Stored {
     }
 
     /// Holds every kline from `from` on against the truth; gives how many were compared.
-    fn compare(&self, oracle: &Oracle, from: UnixMillis) -> usize {
+    pub(crate) fn compare(&self, oracle: &Oracle, from: UnixMillis) -> usize {
         let mut compared = 0;
         for symbol in &self.symbols {
             for period in Period::DEFAULT {
@@ -79,8 +79,11 @@ impl Stored {
                 for record in records.iter().filter(|record| record.kline.open_time >= from) {
                     let truth = match record.status {
                         KlineStatus::Confirmed => &official,
-                        KlineStatus::Closed => &folded,
-                        KlineStatus::Provisional | KlineStatus::Open => continue,
+                        KlineStatus::Closed if period == Period::M1 => &folded,
+                        // Some of its minutes may be official already, others folded here.
+                        KlineStatus::Closed | KlineStatus::Provisional | KlineStatus::Open => {
+                            continue;
+                        }
                     };
                     let open_time = record.kline.open_time;
                     let truth = truth.iter().find(|kline| kline.open_time == open_time);
@@ -100,20 +103,28 @@ impl Stored {
         compared
     }
 
-    /// Every minute from `from` to `to` is there, and confirmed.
-    fn assert_no_hole(&self, from: UnixMillis, to: UnixMillis) {
+    /// Every kline of every period that lies within `from..to` is there, and confirmed.
+    pub(crate) fn assert_no_hole(&self, from: UnixMillis, to: UnixMillis) {
         for symbol in &self.symbols {
-            let mut expected = from;
-            for record in &self.klines[&(symbol.id, Period::M1)] {
-                let open_time = record.kline.open_time;
-                if open_time < from || open_time >= to {
-                    continue;
+            for period in Period::DEFAULT {
+                let name = &symbol.name;
+                let mut expected = period.next_open_time(from.plus(-1));
+                for record in &self.klines[&(symbol.id, period)] {
+                    let open_time = record.kline.open_time;
+                    if open_time < expected || period.next_open_time(open_time) > to {
+                        continue;
+                    }
+                    assert_eq!(open_time, expected, "{name} {period}: a kline is missing");
+                    assert_eq!(
+                        record.status,
+                        KlineStatus::Confirmed,
+                        "{name} {period} {open_time}"
+                    );
+                    expected = period.next_open_time(open_time);
                 }
-                assert_eq!(open_time, expected, "{}: a minute is missing", symbol.name);
-                assert_eq!(record.status, KlineStatus::Confirmed, "{} {open_time}", symbol.name);
-                expected = Period::M1.next_open_time(open_time);
+                let is_over = period.next_open_time(expected) > to;
+                assert!(is_over, "{name} {period}: from {expected} on klines are missing");
             }
-            assert_eq!(expected, to, "{}: the last minutes are missing", symbol.name);
         }
     }
 }

@@ -1,0 +1,141 @@
+//! The exchange broken on purpose: whatever it does, what is stored in the end is the truth.
+
+use klagg_kline::{KlineStatus, Period, TradeId, UnixMillis};
+
+use crate::market::{Market, PATIENCE, START};
+use crate::process::{metric, wait_until};
+use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
+
+/// A figure of the probes; 0 before it is there.
+fn figure(admin: &str, name: &str) -> f64 {
+    metric(admin, name).unwrap_or(0.0)
+}
+
+/// Waits until the market's own clock has reached `time`.
+fn wait_for_market(market: &Market, time: UnixMillis) {
+    wait_until(&format!("the market is at {time}"), PATIENCE, || market.exchange().now() >= time);
+}
+
+#[test]
+fn frames_lost_on_the_way_are_noticed_and_repaired() {
+    let market = Market::open(11, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    market.exchange().control().set_swallow(0.1);
+    wait_until("holes are noticed", PATIENCE, || figure(&admin, "klagg_gaps_total") > 20.0);
+    market.exchange().control().set_swallow(0.0);
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole.plus(60_000));
+    let repaired = figure(&admin, "klagg_provisional_corrected_total");
+    assert!(repaired > 0.0, "minutes with holes were corrected");
+    stop(klagg);
+    assert!(market.exchange().control().counters().frames_swallowed > 20);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole.plus(60_000));
+}
+
+#[test]
+fn frames_that_come_twice_change_nothing() {
+    let market = Market::open(12, FACTOR);
+    market.exchange().control().set_duplicate(0.5);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    // Without confirmation, what is stored is what was folded here.
+    let (klagg, _, admin) = start(&market, folder, &["backfill.confirm=false"]);
+    wait_for_market(&market, minutes_after_start(8));
+    let twice = figure(&admin, "klagg_trades_duplicate_total");
+    assert!(twice > 50.0, "{twice} trades were dropped as known");
+    assert!(figure(&admin, "klagg_gaps_total") < 0.5, "nothing is missing");
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    let closed = stored.klines.values().flatten();
+    let closed = closed.filter(|record| record.status == KlineStatus::Closed).count();
+    assert!(closed > 8, "{closed} klines were closed by their ids");
+}
+
+#[test]
+fn a_symbol_listed_while_running_is_right_from_its_first_trade() {
+    let market = Market::open(13, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    market.exchange().control().list_symbol("FRESHUSDT", 2.0).unwrap();
+    let listed_at = market.exchange().now();
+    wait_for_market(&market, listed_at.plus(4 * 60_000));
+    let confirmed = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, confirmed);
+    stop(klagg);
+
+    let stored = Stored::read(folder);
+    let fresh = stored.symbols.iter().find(|symbol| symbol.name == "FRESHUSDT").unwrap();
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    let official =
+        market.oracle().official("FRESHUSDT", Period::M1, listed_at, confirmed.plus(-60_000));
+    let minutes = &stored.klines[&(fresh.id, Period::M1)];
+    let first = official.iter().find(|kline| kline.trade_count > 0).unwrap();
+    for truth in official.iter().filter(|kline| kline.open_time >= first.open_time) {
+        let record = minutes.iter().find(|record| record.kline.open_time == truth.open_time);
+        let record = record.unwrap_or_else(|| panic!("no minute {}", truth.open_time));
+        assert_eq!(record.status, KlineStatus::Confirmed, "{record:?}");
+        assert!(record.kline.same_values(truth), "stored {record:?}\ntruth  {truth:?}");
+    }
+    let ids = minutes.iter().filter(|record| record.kline.has_ids());
+    let oldest = ids.map(|record| record.kline.first_id).min();
+    assert!(oldest.is_some_and(|id| id >= TradeId(1)), "its trades were folded: {oldest:?}");
+    assert!(minutes.iter().all(|record| record.kline.trade_count < 1_000_000), "no day's numbers");
+}
+
+#[test]
+fn while_requests_fail_the_feed_goes_on_and_afterwards_all_is_confirmed() {
+    let market = Market::open(14, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    market.exchange().control().fail_rest(500, u32::MAX);
+    let failing_from = market.exchange().now();
+    let trades = figure(&admin, "klagg_trades_total");
+    wait_for_market(&market, failing_from.plus(7 * 60_000));
+    assert!(figure(&admin, "klagg_trades_total") > trades + 50.0, "the feed went on");
+    let asked = market.exchange().control().counters().requests_failed;
+    assert!((1..=400).contains(&asked), "{asked} requests to an exchange that answers nobody");
+    market.exchange().control().fail_rest(500, 0);
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
+
+#[test]
+fn after_a_429_nothing_is_asked_until_the_minute_is_over() {
+    let market = Market::open(15, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    market.exchange().control().fail_rest(429, 1);
+    wait_until("the refusal is noticed", PATIENCE, || {
+        figure(&admin, "klagg_rest_limited_total") > 0.0
+    });
+    // Requests that were under way may still arrive; then all is still.
+    let refused_at = market.exchange().now();
+    wait_for_market(&market, refused_at.plus(20_000));
+    let asked = market.exchange().control().counters().requests;
+    wait_for_market(&market, refused_at.plus(60_000));
+    assert_eq!(market.exchange().control().counters().requests, asked, "a refusal is obeyed");
+    let trades = figure(&admin, "klagg_trades_total");
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    assert!(figure(&admin, "klagg_trades_total") > trades, "the feed went on");
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
