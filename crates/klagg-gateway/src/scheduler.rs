@@ -10,10 +10,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use klagg_engine::{ChangedKline, HistoryReader, KlineData};
 use klagg_kline::SymbolId;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -133,9 +135,25 @@ impl ReadScheduler {
         SchedulerStatus { seats: seats.collect() }
     }
 
+    /// As [`ReadScheduler::run`], on a thread of its own: a consumer that blocks or computes for
+    /// long then delays the consumers behind it and nobody else. On a thread of the runtime it
+    /// could keep the runtime's timers from being looked at, and the gateway from its cadence.
+    ///
+    /// # Errors
+    /// If the operating system refuses the thread.
+    pub fn start(
+        self,
+        snapshots: watch::Receiver<Arc<GlobalKlines>>,
+        runtime: &Handle,
+    ) -> std::io::Result<JoinHandle<Vec<ConsumerReport>>> {
+        let runtime = runtime.clone();
+        let name = "klagg-read".to_owned();
+        Builder::new().name(name).spawn(move || runtime.block_on(self.run(snapshots)))
+    }
+
     /// Calls the consumers for each snapshot, until the gateway has dropped its sender and the
     /// last snapshot was seen. Snapshots that come while consumers run are skipped, but not what
-    /// closed in them.
+    /// closed in them. For consumers whose calls are short: see [`ReadScheduler::start`].
     pub async fn run(
         mut self,
         mut snapshots: watch::Receiver<Arc<GlobalKlines>>,

@@ -14,6 +14,7 @@ use klagg_gateway::{
 };
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, PeriodSet, Price, Quantity, Side};
 use klagg_kline::{SymbolId, Trade, TradeId, UnixMillis};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -280,14 +281,16 @@ async fn a_consumer_slower_than_the_ticks_misses_no_closed_kline() {
     let slow = Slow { klines: pipeline.klines.clone(), closed: Arc::clone(&closed) };
     let scheduler =
         ReadScheduler::new(pipeline.history.clone(), vec![Box::new(slow)], Duration::ZERO);
-    let running = tokio::spawn(scheduler.run(pipeline.klines.clone()));
+    // On a thread of the runtime, a consumer that does not return could hold its timers.
+    let running = scheduler.start(pipeline.klines.clone(), &Handle::current()).unwrap();
     for minute in 0..30 {
         pipeline.trade_all(minute);
         let shown = pipeline.klines.borrow().sequence;
         pipeline.wait_for(|klines| klines.sequence > shown).await;
     }
     let (report, _, _) = pipeline.stop().await;
-    let reports = timeout(DEADLINE, running).await.expect("in time").expect("no panic");
+    let running = tokio::task::spawn_blocking(|| running.join());
+    let reports = timeout(DEADLINE, running).await.expect("in time").unwrap().expect("no panic");
     assert!(reports[0].calls <= report.published.div_ceil(3) + 1, "two of three are skipped");
     assert_eq!(reports[0].slow, reports[0].calls);
     let mut closed = closed.lock().unwrap().clone();

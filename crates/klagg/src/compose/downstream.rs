@@ -11,6 +11,7 @@ use klagg_gateway::{
 };
 use klagg_store::{Store, StoreWriter, WriterHandle};
 use klagg_web::WebConsumer;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -37,7 +38,7 @@ pub(super) struct Upstream {
 pub(super) struct Downstream {
     gateway: JoinHandle<Result<GatewayReport, GatewayError>>,
     gateway_shutdown: watch::Sender<bool>,
-    scheduler: JoinHandle<Vec<ConsumerReport>>,
+    scheduler: std::thread::JoinHandle<Vec<ConsumerReport>>,
     scheduler_status: SchedulerStatus,
     waker: JoinHandle<()>,
     writer: Option<StoreWriter>,
@@ -73,7 +74,9 @@ impl Downstream {
         let consumers = web.map(|web| Box::new(web) as Box<dyn Consumer>).into_iter().collect();
         let scheduler = ReadScheduler::new(history, consumers, SLOW_CONSUMER);
         let scheduler_status = scheduler.status();
-        let scheduler = tokio::spawn(scheduler.run(snapshots));
+        let scheduler = scheduler
+            .start(snapshots, &Handle::current())
+            .context("cannot start the read scheduler's thread")?;
         let (pages, pages_rx) = mpsc::channel(PAGES);
         let (gateway_shutdown, shutdown) = watch::channel(false);
         let gateway_parts = GatewayParts {
@@ -116,7 +119,9 @@ impl Downstream {
         gateway_shutdown.send_replace(true);
         let gateway = gateway.await.context("the gateway broke")??;
         let engine = engine.await.context("the engine broke")??;
-        scheduler.await.context("the read scheduler broke")?;
+        spawn_blocking(move || scheduler.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the read scheduler broke"))?;
         waker.await.context("the database writer's waker broke")?;
         let trades: u64 = engine.workers.iter().map(|worker| worker.trades).sum();
         if let Some(writer) = writer {
