@@ -132,7 +132,10 @@ async fn start_web(
         status: Arc::new(move || status.report()),
         clock: Arc::new(move || clock.exchange()),
     };
-    let (server, consumer) = WebServer::bind(parts::web(config), web_parts).await?;
+    let (server, consumer) = WebServer::bind(parts::web(config), web_parts).await.context(
+        "the web front cannot start; another klagg may be running, so choose other addresses \
+         with web.listen and web.admin_listen (port 0 takes a free one)",
+    )?;
     say(&format!("page:    http://{}/", server.local_addr()));
     if let Some(admin) = server.admin_addr() {
         say(&format!("health:  http://{admin}/healthz  /readyz  /metrics"));
