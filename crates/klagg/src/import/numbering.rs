@@ -22,6 +22,11 @@ pub(super) struct Numbering {
 }
 
 impl Numbering {
+    /// The name under a number.
+    pub(super) fn name(&self, id: SymbolId) -> &str {
+        self.stored.get(id.index()).map_or("?", |symbol| &symbol.name)
+    }
+
     /// The number of a name for klines from `first` on: of several listings under one name, the
     /// newest that had begun.
     pub(super) fn find(&self, name: &str, first: UnixMillis) -> Option<SymbolId> {

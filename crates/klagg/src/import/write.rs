@@ -77,8 +77,9 @@ pub(super) fn write(
     let mut found = Contradictions::default();
     // A long file is compared as a whole before the first piece of it is committed.
     if survey.rows > COMMIT_ROWS as u64 {
-        let checked =
-            each_piece(numbering, file, |mut piece| find(&reader, &mut piece, &mut found))?;
+        let checked = each_piece(numbering, file, |mut piece| {
+            find((&reader, numbering), &mut piece, &mut found)
+        })?;
         if let Err(refusal) = checked {
             return Ok(Err(refusal));
         }
@@ -90,7 +91,7 @@ pub(super) fn write(
     let mut outcome = Outcome::default();
     let mut is_refused = false;
     let read = each_piece(numbering, file, |mut piece| {
-        find(&reader, &mut piece, &mut found)?;
+        find((&reader, numbering), &mut piece, &mut found)?;
         is_refused = found.rows > 0 && !file.rules.skip_bad;
         if !is_refused {
             let written = store.write(&piece)?;
@@ -169,7 +170,7 @@ fn each_piece(
 
 /// Takes out of `rows` what contradicts a confirmed kline that is stored.
 fn find(
-    reader: &StoreReader,
+    (reader, numbering): (&StoreReader, &Numbering),
     rows: &mut Vec<StoredKline>,
     found: &mut Contradictions,
 ) -> anyhow::Result<()> {
@@ -200,7 +201,8 @@ fn find(
     found.rows += bad.len() as u64;
     found.samples.extend(bad.iter().take(room).map(|(symbol, period, at)| {
         let at = span::shown(*at);
-        format!("  {symbol} {period} at {at}: another confirmed kline is stored")
+        let name = numbering.name(*symbol);
+        format!("  {name} {period} at {at}: another confirmed kline is stored")
     }));
     rows.retain(|row| bad.binary_search(&key(row)).is_err());
     Ok(())

@@ -130,13 +130,15 @@ import pandas, polars, duckdb
 plain, exact = sys.argv[1:]
 for path in (plain, exact):
     frame = pandas.read_parquet(path)
-    assert str(frame.open_time.dtype) in ("datetime64[ms, UTC]", "datetime64[ns, UTC]"), frame.dtypes
+    kinds = ("datetime64[ms, UTC]", "datetime64[ns, UTC]")
+    assert str(frame.open_time.dtype) in kinds, frame.dtypes
     assert frame.open_time[3] == pandas.Timestamp("2024-01-02T00:03Z")
     table = polars.read_parquet(path)
     assert table.schema["open_time"] == polars.Datetime("ms", "UTC"), table.schema
     kind = duckdb.sql(f"select typeof(open_time) from '{path}'").fetchall()[0][0]
     assert kind == "TIMESTAMP WITH TIME ZONE", kind
-    value = duckdb.sql(f"select quote_volume from '{path}' where count = 4 and period = '1m'").fetchall()[0][0]
+    query = f"select quote_volume from '{path}' where count = 4 and period = '1m'"
+    value = duckdb.sql(query).fetchall()[0][0]
     values = (frame.quote_volume[3], table["quote_volume"][3], value)
     if path == plain:
         assert frame.close.dtype == "float64" and table.schema["close"] == polars.Float64

@@ -81,7 +81,7 @@ fn overlapping_files_agree_or_are_refused() {
     let run = import(&data, &[&third]);
     assert_eq!(run.status, 2, "{}", run.err);
     assert!(run.err.contains("40 rows refused: 1 rows contradict"), "{}", run.err);
-    assert!(run.err.contains("1m at 2024-01-02T00:05:00Z"), "{}", run.err);
+    assert!(run.err.contains("AUSDT 1m at 2024-01-02T00:05:00Z"), "{}", run.err);
     assert_eq!(held(&data, Period::M1).0, 30, "nothing half imported");
     let run = import(&data, &[&third, "--skip-bad"]);
     assert!(run.err.contains("10 klines written, 29 unchanged, 1 refused"), "{}", run.err);
@@ -192,6 +192,25 @@ fn an_export_with_status_can_be_imported() {
     assert_eq!(import(&other, &[&file]).status, 0);
     let again = klagg(&[&["export", "--data-dir", &other], &base[..]].concat());
     assert_eq!(again.out, fs::read_to_string(&file).unwrap());
+}
+
+#[test]
+fn a_dump_heals_damaged_and_missing_rows() {
+    let (folder, data, mut open) = store(&["AUSDT"]);
+    let rows = history(0, 60, &[Period::M5]);
+    open.write(&rows).unwrap();
+    drop(open);
+    let database = rusqlite::Connection::open(folder.path().join("klagg.db")).unwrap();
+    let damage = "UPDATE history SET close = close + 1 WHERE trade_count = 4;
+                  DELETE FROM history WHERE trade_count IN (10, 60);";
+    database.execute_batch(damage).unwrap();
+    drop(database);
+    assert_eq!(klagg(&["doctor", "--data-dir", &data]).status, 1);
+    let file = write(folder.path(), "AUSDT-1m-x.csv", &dump(&rows[..60]));
+    let run = import(&data, &[&file]);
+    assert!(run.err.contains("3 klines written, 57 unchanged"), "{}", run.err);
+    let run = klagg(&["doctor", "--data-dir", &data]);
+    assert_eq!(run.status, 0, "{}", run.out);
 }
 
 #[test]
