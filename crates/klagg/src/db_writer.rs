@@ -4,8 +4,9 @@
 //! Always true here: a closed kline that the history holds and that nobody has confirmed yet is
 //! handed over sooner or later, however many wake-ups were lost. Confirmed ones are not: whoever
 //! confirms a kline gives it to the store before the history has it, and waits until there is
-//! room, so that nothing of it can be lost and nothing is written twice. If the writer was so slow that the history's change log ran over, all
-//! that the history holds is handed over once more; the store keeps what is better.
+//! room, so that nothing of it can be lost and nothing is written twice. If the writer was so slow
+//! that the history's change log ran over, all that the history holds is handed over once more;
+//! the store keeps what is better.
 
 use std::sync::Arc;
 
