@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod ci;
 mod fixtures;
+mod loom;
 mod sources;
 mod tidy;
 mod workspace;
@@ -41,6 +42,8 @@ enum Chore {
         #[arg(long)]
         once: bool,
     },
+    /// Run the models of the lock-free hand-overs: every interleaving, every weak memory.
+    Loom,
     /// Bring or check recorded data.
     Fixtures {
         #[command(subcommand)]
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Ci { without_tests } => ci::ci(without_tests),
         Chore::Tidy => tidy::run(),
         Chore::Bench { once } => bench::run(once),
+        Chore::Loom => loom::run(),
         Chore::Fixtures { action } => fixtures::run(&action),
     };
     match done {

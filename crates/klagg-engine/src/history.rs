@@ -10,17 +10,21 @@
 //! Every change is also noted in a log of bounded length, so that a reader can follow without
 //! reading everything: one that falls too far behind is told so.
 
+mod atomics;
 mod cell;
+#[cfg(loom)]
+#[cfg(test)]
+mod models;
 mod pack;
 mod series;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use klagg_kline::{KlineRecord, KlineStatus, Period, PeriodSet, SymbolId, UnixMillis};
 
+use self::atomics::{AtomicU64, Ordering};
 use self::cell::Cells;
 use self::series::{Applied, Series};
 use crate::EngineError;

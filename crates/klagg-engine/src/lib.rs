@@ -11,7 +11,7 @@
 //! Deliberately absent: an async runtime, sockets, files, symbol names, the clock.
 //!
 //! Three ways in: [`Aggregator`] on the caller's thread; [`Engine`] with worker threads;
-//! [`Shard`], the state of one worker as a plain value. [`history`] keeps closed klines for
+//! [`Shard`], the state of one worker as a plain value. [`history()`] keeps closed klines for
 //! readers.
 //!
 //! # Examples

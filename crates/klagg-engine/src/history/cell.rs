@@ -23,14 +23,7 @@
 //! A reader that meets a change under way tries again. It cannot delay the writer; the writer
 //! delays it only for the few stores of one change.
 
-/// The atomics, from one place, so that a model checker's can stand in for them.
-mod atomics {
-    pub(super) use std::hint::spin_loop;
-    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
-    pub(super) use std::thread::yield_now;
-}
-
-use self::atomics::{AtomicU64, Ordering, fence, spin_loop, yield_now};
+use super::atomics::{AtomicU64, Ordering, fence, spin_loop, yield_now};
 
 /// Tries before a reader lets other threads run: the writer may have lost its core mid-change.
 const SPINS_MAX: u32 = 64;

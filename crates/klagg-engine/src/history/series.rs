@@ -6,10 +6,10 @@
 //! days.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use klagg_kline::{KlineRecord, Period, UnixMillis};
 
+use super::atomics::{AtomicI64, AtomicUsize, Ordering};
 use super::cell::Cells;
 use super::pack::{self, NARROW, WIDE};
 use super::{HistoryQuery, Keep};
