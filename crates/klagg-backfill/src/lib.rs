@@ -8,7 +8,7 @@
 //! - A longer kline is folded only from children that are all confirmed.
 //! - Everything runs inside one future: nothing is detached, dropping it ends all requests.
 //!
-//! What decides is pure ([`plan`], the fold, the comparison); [`backfill_task`] is the shell.
+//! What decides is pure ([`plan()`], the fold, the comparison); [`backfill_task`] is the shell.
 //! Deliberately absent: sockets, SQL, the exchange's JSON.
 //!
 //! How a start goes: what the store has is loaded; what open klines are made of is fetched; the

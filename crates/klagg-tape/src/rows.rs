@@ -96,7 +96,7 @@ impl Rows {
         }
     }
 
-    /// Whether the part ended in the middle. Final once [`Rows::next`] gave `None`.
+    /// Whether the part ended in the middle. Final once `Rows::next` gave `None`.
     pub(crate) fn truncated(&self) -> bool {
         self.truncated
     }

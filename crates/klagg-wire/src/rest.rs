@@ -1,7 +1,7 @@
 //! REST replies: bytes to plain, validated structs.
 //!
 //! A reply is a unit: one bad row makes the whole reply an error that names the row. The one
-//! exception is [`exchange_info`], where a symbol that cannot be read is skipped and counted, so
+//! exception is [`exchange_info()`], where a symbol that cannot be read is skipped and counted, so
 //! that one odd listing does not hide the market.
 
 pub(crate) mod exchange_info;
