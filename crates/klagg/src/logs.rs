@@ -13,6 +13,17 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
+/// An error and its causes in one line; a cause that its error has said already is not repeated.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Starts logging as configured.
 ///
 /// # Errors
@@ -29,4 +40,21 @@ pub(crate) fn start(config: &Log) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || std::io::Error::other("the disk is gone");
+        let error = anyhow::Error::new(cause()).context("cannot write: the disk is gone");
+        assert_eq!(
+            sentence(&error.context("no klines")),
+            "no klines: cannot write: the disk is gone"
+        );
+        let error = anyhow::Error::new(cause()).context("cannot write");
+        assert_eq!(sentence(&error), "cannot write: the disk is gone");
+    }
 }

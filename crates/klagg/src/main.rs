@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            logs::say(&format!("error: {error:#}"));
+            logs::say(&format!("error: {}", logs::sentence(&error)));
             exit::Exit::Failed.into()
         }
     }
