@@ -23,6 +23,7 @@ mod klines;
 mod pull;
 mod scheduler;
 mod task;
+mod unwritten;
 mod worker;
 
 pub use config::{GatewayConfig, GatewayError};
@@ -31,4 +32,5 @@ pub use gateway_core::{GatewayCore, Taken, Timing, WorkerNotice};
 pub use klines::{GlobalKlines, KlineState};
 pub use scheduler::{ReadScheduler, SchedulerStatus};
 pub use task::{GatewayParts, GatewayReport, gateway_task};
+pub use unwritten::Unwritten;
 pub use worker::{GatewayCounters, WorkerState};

@@ -36,5 +36,6 @@ pub use model::{
 pub use reader::{Census, CensusSlot, ScanOutcome, StoreReader, StoreReaderFactory};
 pub use store::Store;
 pub use writer::{
-    Pull, StoreWriter, SubmitError, SymbolChange, WriterConfig, WriterHandle, WriterStatus,
+    Batch, Pull, StoreWriter, SubmitError, SymbolChange, WriterConfig, WriterCore, WriterHandle,
+    WriterStatus, WriterStep,
 };

@@ -17,11 +17,13 @@ use crate::{Store, StoreError, StoredKline};
 
 mod lane;
 mod status;
+mod writer_core;
 
-use lane::{Lane, Taken};
+use lane::Lane;
 pub use lane::{Pull, SubmitError, SymbolChange, WriterHandle};
 use status::Gauges;
 pub use status::WriterStatus;
+pub use writer_core::{Batch, WriterCore, WriterStep};
 
 /// The writer's numbers.
 #[derive(Debug, Clone)]
@@ -107,114 +109,102 @@ impl Drop for StoreWriter {
     }
 }
 
-/// The thread's state.
+/// The thread's state: the shell around [`WriterCore`].
 struct Writing<P> {
     store: Store,
-    config: WriterConfig,
+    core: WriterCore,
     lane: Arc<Lane>,
     pull: P,
     pulled: Pull,
-    open_due: Instant,
-    /// Whether the connection has failed and is to be opened anew before the next attempt.
-    is_suspect: bool,
-}
-
-/// What goes into one commit.
-struct Batch {
-    closed: Vec<StoredKline>,
-    open: Vec<StoredKline>,
-    symbols: Option<SymbolChange>,
+    /// Rows of the queue that the batch was made of.
+    queued: usize,
+    began: Instant,
 }
 
 impl<P: FnMut(&mut Pull)> Writing<P> {
     fn new(store: Store, config: WriterConfig, lane: Arc<Lane>, pull: P) -> Self {
         let pulled = Pull::new(config.commit_rows_max);
-        Self { store, config, lane, pull, pulled, open_due: now(), is_suspect: false }
+        let core = WriterCore::new(config);
+        Self { store, core, lane, pull, pulled, queued: 0, began: now() }
     }
 
     fn run(mut self) -> Result<(), StoreError> {
+        let mut last_error = None;
         loop {
-            let stopping = self.lane.wait(now() + self.config.cadence);
-            while let Some(taken) = self.lane.take(self.config.commit_rows_max) {
-                self.write_taken(taken)?;
+            if let Some(since) = self.lane.stopping_since() {
+                self.core.stop(since.saturating_duration_since(self.began));
             }
-            // What fills a pull may have left something behind.
-            while self.pull_once(stopping)? {}
-            if stopping && self.lane.is_drained() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn write_taken(&mut self, taken: Taken) -> Result<(), StoreError> {
-        let (closed, symbols) = match taken {
-            Taken::Klines(klines) => (klines, None),
-            Taken::Symbols(change) => (Vec::new(), Some(change)),
-        };
-        let rows = closed.len();
-        let outcome = self.persist(Batch { closed, open: Vec::new(), symbols });
-        self.lane.release(rows);
-        outcome
-    }
-
-    /// Whether to pull once more.
-    fn pull_once(&mut self, stopping: bool) -> Result<bool, StoreError> {
-        let at = now();
-        let wants_open = stopping || at >= self.open_due;
-        self.pulled.reset(wants_open);
-        (self.pull)(&mut self.pulled);
-        let (closed, open) = self.pulled.take();
-        let is_full = closed.len() >= self.config.commit_rows_max;
-        if closed.is_empty() && open.is_empty() {
-            return Ok(false);
-        }
-        if !open.is_empty() {
-            self.open_due = at + self.config.open_cadence;
-        }
-        self.persist(Batch { closed, open, symbols: None })?;
-        Ok(is_full)
-    }
-
-    /// Commits, however often it takes; while stopping, until the deadline.
-    fn persist(&mut self, mut batch: Batch) -> Result<(), StoreError> {
-        let mut pause = self.config.retry_min;
-        loop {
-            self.leave_out_misfits(&mut batch);
-            let began = now();
-            let error = match self.attempt(&batch) {
-                Ok(()) => {
-                    self.lane.gauges.committed(began.elapsed());
-                    return Ok(());
+            match self.core.next(self.began.elapsed()) {
+                WriterStep::Wait(until) => {
+                    self.lane.wait(self.began + until);
+                    self.core.woken();
                 }
-                Err(error) => error,
-            };
-            if batch.symbols.is_some() && !error.is_retryable() && !is_damage(&error) {
-                // A numbering that contradicts the stored one does not heal by trying again.
+                WriterStep::Take(rows_max) => {
+                    let batch = self.lane.take(rows_max);
+                    self.queued = batch.as_ref().map_or(0, Batch::rows);
+                    self.core.taken(batch);
+                }
+                WriterStep::Pull { wants_open, .. } => {
+                    self.pulled.reset(wants_open);
+                    (self.pull)(&mut self.pulled);
+                    let (closed, open) = self.pulled.take();
+                    let batch = Batch { closed, open, symbols: None };
+                    self.core.pulled(self.began.elapsed(), batch);
+                }
+                WriterStep::Commit { reopen } => last_error = self.commit(reopen).err(),
+                WriterStep::Pause(until) => {
+                    self.lane.pause(self.began + until);
+                    self.core.rested();
+                }
+                WriterStep::Done => return Ok(()),
+                WriterStep::GiveUp => {
+                    let rows = (self.core.batch().rows() + self.lane.queued_rows()) as u64;
+                    let source = Box::new(last_error.unwrap_or(StoreError::WriterStopped));
+                    return Err(StoreError::NotDrained { rows, source });
+                }
+            }
+        }
+    }
+
+    /// Tries once to commit the batch, and tells the core what became of it.
+    fn commit(&mut self, reopen: bool) -> Result<(), StoreError> {
+        self.leave_out_misfits();
+        let attempted = now();
+        let outcome = self.attempt(reopen);
+        let took = attempted.elapsed();
+        if let Err(error) = &outcome
+            && !self.is_refused(error)
+        {
+            let rows = self.core.batch().rows();
+            let pause = self.core.failed(self.began.elapsed());
+            tracing::error!(%error, rows, ?pause, "commit failed; rows are kept and tried again");
+            self.lane.gauges.failed(error);
+            return outcome;
+        }
+        match outcome {
+            Ok(()) => self.lane.gauges.committed(took),
+            // A numbering that contradicts the stored one does not heal by trying again.
+            Err(error) => {
                 tracing::error!(%error, "symbols refused by the store");
                 self.lane.gauges.refused(1);
-                return Ok(());
             }
-            let rows = batch.closed.len() + batch.open.len();
-            tracing::error!(%error, rows, ?pause, "commit failed; rows are kept and tried again");
-            self.lane.gauges.failed(&error);
-            if let Some(stopped) = self.lane.stopping_since()
-                && stopped.elapsed() >= self.config.drain_deadline
-            {
-                let rows = (rows + self.lane.queued_rows()) as u64;
-                return Err(StoreError::NotDrained { rows, source: Box::new(error) });
-            }
-            self.lane.pause(now() + pause);
-            pause = (pause * 2).min(self.config.retry_max);
-            self.is_suspect = true;
         }
+        self.lane.release(std::mem::take(&mut self.queued));
+        self.core.committed(self.began.elapsed());
+        Ok(())
     }
 
-    fn attempt(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if self.is_suspect {
+    /// Whether the batch can never be stored.
+    fn is_refused(&self, error: &StoreError) -> bool {
+        self.core.batch().symbols.is_some() && !error.is_retryable() && !is_damage(error)
+    }
+
+    fn attempt(&mut self, reopen: bool) -> Result<(), StoreError> {
+        if reopen {
             self.store.reopen()?;
-            self.is_suspect = false;
         }
-        match &batch.symbols {
+        let Batch { closed, open, symbols } = self.core.batch();
+        match symbols {
             Some(SymbolChange::Append(symbols)) => self.store.append_symbols(symbols)?,
             Some(SymbolChange::Retire(id)) => self.store.retire_symbol(*id)?,
             Some(SymbolChange::SetPrecision(id, precision)) => {
@@ -222,16 +212,16 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
             }
             None => {}
         }
-        if batch.closed.is_empty() && batch.open.is_empty() {
+        if closed.is_empty() && open.is_empty() {
             return Ok(());
         }
-        let outcome = self.store.commit(&batch.closed, &batch.open)?;
+        let outcome = self.store.commit(closed, open)?;
         self.lane.gauges.wrote(outcome);
         Ok(())
     }
 
     /// One bad row must not keep the good ones from the disk.
-    fn leave_out_misfits(&mut self, batch: &mut Batch) {
+    fn leave_out_misfits(&mut self) {
         let mut refused = 0;
         let mut fits =
             |stored: &StoredKline, is_open: bool| match self.store.check_for(stored, is_open) {
@@ -244,6 +234,7 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
                     false
                 }
             };
+        let batch = self.core.batch_mut();
         batch.closed.retain(|stored| fits(stored, false));
         batch.open.retain(|stored| fits(stored, true));
         self.lane.gauges.refused(refused);

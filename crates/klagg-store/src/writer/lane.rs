@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use klagg_kline::{Precision, SymbolId};
 
-use super::{Gauges, WriterStatus, now};
+use super::{Batch, Gauges, WriterStatus, now};
 use crate::{StoreError, StoredKline, StoredSymbol};
 
 /// Most entries in the queue, whatever their size: pages, and changes of the symbol table.
@@ -27,7 +27,8 @@ pub struct Pull {
 }
 
 impl Pull {
-    pub(super) fn new(rows_max: usize) -> Self {
+    /// Room for so many closed klines, and none wanted yet.
+    pub fn new(rows_max: usize) -> Self {
         Self { closed: Vec::new(), open: Vec::new(), rows_max, wants_open: false }
     }
 
@@ -63,13 +64,15 @@ impl Pull {
         }
     }
 
-    pub(super) fn reset(&mut self, wants_open: bool) {
+    /// Empty again, for the next pull.
+    pub fn reset(&mut self, wants_open: bool) {
         self.closed.clear();
         self.open.clear();
         self.wants_open = wants_open;
     }
 
-    pub(super) fn take(&mut self) -> (Vec<StoredKline>, Vec<StoredKline>) {
+    /// Takes what was handed over: closed and open klines.
+    pub fn take(&mut self) -> (Vec<StoredKline>, Vec<StoredKline>) {
         (std::mem::take(&mut self.closed), std::mem::take(&mut self.open))
     }
 }
@@ -96,9 +99,9 @@ pub enum SubmitError {
     Stopped(Vec<StoredKline>),
 }
 
-/// What the thread takes from the queue.
+/// What waits in the queue.
 #[derive(Debug)]
-pub(super) enum Taken {
+enum Queued {
     Klines(Vec<StoredKline>),
     Symbols(SymbolChange),
 }
@@ -159,7 +162,7 @@ impl WriterHandle {
         if state.queue.len() >= QUEUE_ENTRIES_MAX {
             return Err(StoreError::WriterBusy);
         }
-        state.queue.push_back(Taken::Symbols(change));
+        state.queue.push_back(Queued::Symbols(change));
         self.lane.tell(&state);
         Ok(())
     }
@@ -191,7 +194,7 @@ pub(super) struct Lane {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Taken>,
+    queue: VecDeque<Queued>,
     /// Rows in the queue and in the commit that is being made of it.
     rows: usize,
     is_awake: bool,
@@ -216,7 +219,7 @@ impl State {
             return Err(SubmitError::Full(rows));
         }
         self.rows += rows.len();
-        self.queue.push_back(Taken::Klines(rows));
+        self.queue.push_back(Queued::Klines(rows));
         Ok(())
     }
 }
@@ -242,8 +245,8 @@ impl Lane {
         self.work.notify_one();
     }
 
-    /// Waits for work, a stop, or the deadline. Returns whether the writer is to stop.
-    pub(super) fn wait(&self, deadline: Instant) -> bool {
+    /// Waits for work, a stop, or the deadline.
+    pub(super) fn wait(&self, deadline: Instant) {
         let mut state = self.lock();
         while state.queue.is_empty() && !state.is_awake && state.stopping_since.is_none() {
             let Some(left) = deadline.checked_duration_since(now()) else { break };
@@ -252,7 +255,6 @@ impl Lane {
             state = next;
         }
         state.is_awake = false;
-        state.stopping_since.is_some()
     }
 
     /// Waits out a pause after a failure; a stop ends it early once.
@@ -268,20 +270,22 @@ impl Lane {
     }
 
     /// Takes pages from the front of the queue, joined until a commit is full.
-    pub(super) fn take(&self, commit_rows_max: usize) -> Option<Taken> {
+    pub(super) fn take(&self, commit_rows_max: usize) -> Option<Batch> {
         let mut state = self.lock();
-        let mut rows = match state.queue.pop_front()? {
-            Taken::Klines(rows) => rows,
-            symbols @ Taken::Symbols(_) => return Some(symbols),
+        let mut closed = match state.queue.pop_front()? {
+            Queued::Klines(rows) => rows,
+            Queued::Symbols(change) => {
+                return Some(Batch { symbols: Some(change), ..Batch::default() });
+            }
         };
-        while let Some(Taken::Klines(next)) = state.queue.front()
-            && rows.len() + next.len() <= commit_rows_max
+        while let Some(Queued::Klines(next)) = state.queue.front()
+            && closed.len() + next.len() <= commit_rows_max
         {
-            if let Some(Taken::Klines(next)) = state.queue.pop_front() {
-                rows.extend(next);
+            if let Some(Queued::Klines(next)) = state.queue.pop_front() {
+                closed.extend(next);
             }
         }
-        Some(Taken::Klines(rows))
+        Some(Batch { closed, ..Batch::default() })
     }
 
     /// Gives the room of committed rows back.
@@ -296,15 +300,11 @@ impl Lane {
         self.lock()
             .queue
             .iter()
-            .map(|taken| match taken {
-                Taken::Klines(rows) => rows.len(),
-                Taken::Symbols(_) => 0,
+            .map(|queued| match queued {
+                Queued::Klines(rows) => rows.len(),
+                Queued::Symbols(_) => 0,
             })
             .sum()
-    }
-
-    pub(super) fn is_drained(&self) -> bool {
-        self.lock().queue.is_empty()
     }
 
     pub(super) fn stopping_since(&self) -> Option<Instant> {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use klagg_engine::{Engine, HistoryPage, HistoryReader, HistoryWriter, WorkerReadHandle};
 use klagg_gateway::{
     Consumer, ConsumerReport, GatewayError, GatewayParts, GatewayReport, GlobalKlines,
-    ReadScheduler, SchedulerStatus, gateway_task,
+    ReadScheduler, SchedulerStatus, Unwritten, gateway_task,
 };
 use klagg_store::{Store, StoreWriter, WriterHandle};
 use klagg_web::WebConsumer;
@@ -58,7 +58,8 @@ impl Downstream {
         let snapshots = klines.subscribe();
         let writer = store.map(|store| {
             let periods = config.engine.periods.clone();
-            let mut pull = HistoryPull::new(history.clone(), snapshots.clone(), periods);
+            let unwritten = Unwritten::new(history.clone(), periods);
+            let mut pull = HistoryPull::new(unwritten, snapshots.clone());
             StoreWriter::spawn(store, parts::writer(config), move |rows| pull.pull(rows))
         });
         let writer = writer.transpose()?;
