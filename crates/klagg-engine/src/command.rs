@@ -4,7 +4,7 @@ use klagg_kline::{KlineRecord, Price, SymbolId, TradeId};
 
 /// Number of a feed: a source whose exchange time and interruptions concern its own symbols.
 ///
-/// Several [`EngineFeed`](crate::EngineFeed)s may share a number: two copies of one feed.
+/// Several [`EngineFeed`](crate::EngineFeed)s may share a number: parts of one feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(pub u16);
 
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Add(NewSymbolSpec),
     /// Fold this symbol no more.
     Retire(SymbolId),
+    /// Trades of this symbol may be missing although its feed delivers.
+    Doubt(SymbolId),
     /// Closed klines from outside: official ones, or stored ones.
     Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
 }

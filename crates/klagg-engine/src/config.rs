@@ -22,8 +22,8 @@ pub struct SequencerConfig {
     /// Most trades of one symbol held back while a hole may still be filled; at that number the
     /// hole is given up.
     pub held_max: usize,
-    /// How long, in exchange time, a hole may be filled by another copy of the feed. 0 with one
-    /// copy: nobody else can fill it.
+    /// How long, in exchange time, a hole may be filled by another copy of the feed. Does not count
+    /// while a feed says that it has one copy only; 0: no hole ever waits.
     pub hold_ms: i64,
 }
 

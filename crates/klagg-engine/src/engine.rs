@@ -170,6 +170,16 @@ impl EngineControl {
         self.send(symbol, Command::Retire(symbol))
     }
 
+    /// Says that trades of a symbol may be missing although its feed delivers: what its open
+    /// minute holds, and every minute that closes from now on, is unproven until the symbol's next
+    /// trade shows that none is missing.
+    ///
+    /// # Errors
+    /// As [`EngineControl::add_symbol`].
+    pub fn doubt_symbol(&self, symbol: SymbolId) -> Result<(), EngineError> {
+        self.send(symbol, Command::Doubt(symbol))
+    }
+
     /// Hands over closed klines from outside: the exchange's own, or stored ones. They seed what
     /// a symbol needs to fold its longer periods, and repair or confirm what it closed. Longer
     /// klines made of them are made again.

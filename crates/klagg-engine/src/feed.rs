@@ -41,6 +41,8 @@ pub(crate) enum Item {
     Watermark(UnixMillis),
     /// The feed was interrupted here.
     Interrupted,
+    /// So many copies of the feed deliver from here on.
+    Copies(u16),
 }
 
 const _: () = assert!(size_of::<Item>() == 48);
@@ -90,6 +92,7 @@ struct Outbox {
     /// Said by the feed, but not yet placed among the items, because there was no room.
     watermark: Option<UnixMillis>,
     interrupted: bool,
+    copies: Option<u16>,
 }
 
 /// The producer's end of the engine, one for each source of trades. Made by
@@ -119,6 +122,7 @@ impl EngineFeed {
             items: Vec::with_capacity(batch_trades),
             watermark: None,
             interrupted: false,
+            copies: None,
         };
         Self {
             feed,
@@ -173,6 +177,16 @@ impl EngineFeed {
     pub fn interrupted(&mut self) {
         for worker in 0..self.outboxes.len() {
             self.outboxes[worker].interrupted = true;
+            self.make_room(worker);
+        }
+    }
+
+    /// Says how many copies of the source deliver from now on. While there are several, a hole in
+    /// the ids is held open for [`hold_ms`](crate::SequencerConfig::hold_ms), because another copy
+    /// may fill it; with one it is given up at once. Never blocks.
+    pub fn copies(&mut self, count: u16) {
+        for worker in 0..self.outboxes.len() {
+            self.outboxes[worker].copies = Some(count);
             self.make_room(worker);
         }
     }
@@ -263,7 +277,7 @@ impl Drop for EngineFeed {
 impl Outbox {
     #[inline]
     const fn has_marks(&self) -> bool {
-        self.watermark.is_some() || self.interrupted
+        self.watermark.is_some() || self.interrupted || self.copies.is_some()
     }
 
     const fn is_empty(&self) -> bool {
@@ -278,6 +292,13 @@ impl Outbox {
             self.interrupted = false;
         }
         if !self.interrupted
+            && self.items.len() < batch_trades
+            && let Some(count) = self.copies.take()
+        {
+            self.items.push(Item::Copies(count));
+        }
+        if !self.interrupted
+            && self.copies.is_none()
             && self.items.len() < batch_trades
             && let Some(time) = self.watermark.take()
         {

@@ -9,7 +9,7 @@ use klagg_kline::{Kline, KlineStatus, Price, Trade, TradeId, UnixMillis};
 
 use crate::levels::Levels;
 use crate::outgoing::Scope;
-use crate::symbol::{Cold, Coverage, Life, MINUTE_MS, Slot, minute_of};
+use crate::symbol::{Cold, Copies, Coverage, Life, MINUTE_MS, Slot, minute_of};
 use crate::{Continuity, SequencerConfig};
 
 /// The longest step forward in time that is believed: 400 days. A longer one is a broken clock
@@ -56,16 +56,26 @@ impl Desk<'_> {
             let straggler =
                 self.cold.hole.is_some_and(|(first, last)| first <= trade.id && trade.id <= last);
             *(if straggler { &mut counters.stragglers } else { &mut counters.duplicates }) += 1;
-        } else if trade.id == next || self.may_skip_ids() {
+        } else if trade.id == next {
             self.apply(trade);
             self.apply_held();
-        } else if self.rules.hold_ms == 0 || self.rules.continuity == Continuity::Unchecked {
+        } else if self.holds() {
+            self.hold(trade, clock);
+        } else {
             self.give_up_hole(trade);
             self.apply(trade);
-        } else {
-            self.hold(trade, clock);
         }
         self.refresh_span();
+    }
+
+    /// Whether a hole is held open: where another copy may fill it. Where ids may be left out,
+    /// only if there surely is one, for most of the holes are none.
+    fn holds(&self) -> bool {
+        let may_be_filled = match (self.rules.continuity, self.cold.copies) {
+            (_, Copies::One) | (Continuity::Unchecked, Copies::Untold) => false,
+            (Continuity::Checked, Copies::Untold) | (_, Copies::Several) => true,
+        };
+        may_be_filled && self.rules.hold_ms > 0
     }
 
     /// Whether ids that are left out mean nothing. After an interruption they do, for then they
@@ -265,10 +275,15 @@ impl Desk<'_> {
     }
 
     /// Takes `trade` as the next one although ids before it are missing: every minute from the
-    /// last trade to this one is provisional, whether closed since or not yet.
+    /// last trade to this one is provisional, whether closed since or not yet. Unless the ids that
+    /// are left out mean nothing.
     fn give_up_hole(&mut self, trade: &Trade) {
         let next = self.slot.next_id;
         debug_assert!(trade.id > next);
+        if self.may_skip_ids() {
+            self.slot.next_id = trade.id;
+            return;
+        }
         let counters = &mut self.scope.out.counters;
         counters.gaps += 1;
         counters.gap_trades += trade.id.0.abs_diff(next.0);
@@ -328,7 +343,11 @@ impl Desk<'_> {
 
     /// Says whether the next trade may be folded without coming here.
     pub(crate) fn refresh_span(&mut self) {
+        // Where ids may be left out, the fold by two comparisons would take the newer trade of one
+        // copy and drop the older one of the other.
+        let skips = self.rules.continuity == Continuity::Unchecked && self.holds();
         let plain = self.cold.life == Life::Live
+            && !skips
             && self.cold.coverage == Coverage::Proven
             && self.cold.held.is_empty()
             && !self.cold.has_unproven

@@ -7,26 +7,20 @@
 //! - A change is forgotten only when a delta that carried it was acknowledged.
 
 mod deltas;
+mod feeds;
 
 use std::sync::Arc;
 
 use klagg_kline::{KlineRecord, SymbolId, Trade, UnixMillis};
 
+use self::feeds::FeedClock;
 use crate::command::Command;
 use crate::feed::{Item, Route};
 use crate::levels::{Levels, Plan};
 use crate::outgoing::{Outgoing, Scope};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
-use crate::symbol::{Cold, Life, MINUTE_MS, Slot, minute_of};
+use crate::symbol::{Cold, Life, MINUTE_MS, Slot};
 use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, WorkerCounters};
-
-/// What is known of a feed's time.
-#[derive(Debug, Clone, Copy, Default)]
-struct FeedClock {
-    time: Option<UnixMillis>,
-    /// Minutes before this one are closed.
-    boundary: UnixMillis,
-}
 
 /// The state of one worker: the symbols whose number mod `workers` is its own.
 #[derive(Debug)]
@@ -206,80 +200,6 @@ impl Shard {
         Some((Desk { slot, levels, cold, scope, rules: self.rules }, clock))
     }
 
-    /// Exchange time was seen on a feed: minutes of its symbols that ended before it by the grace
-    /// are closed. Earlier times than already seen are ignored.
-    pub fn on_watermark(&mut self, feed: FeedId, time: UnixMillis) {
-        let clock = self.clock(feed);
-        let far = clock.time.is_some_and(|seen| time.since(seen) > STEP_MS_MAX);
-        if far || !is_plausible(time) {
-            self.out.counters.time_refused += 1;
-            return;
-        }
-        if clock.time.is_some_and(|seen| time <= seen) {
-            return;
-        }
-        clock.time = Some(time);
-        self.exchange_time = self.exchange_time.max(Some(time));
-        self.release_held(feed, time);
-        let boundary = minute_of(time.plus(-self.close_grace_ms));
-        let clock = self.clock(feed);
-        if boundary <= clock.boundary {
-            return;
-        }
-        clock.boundary = boundary;
-        self.for_each_of(feed, |desk| desk.on_time(boundary, time));
-    }
-
-    /// A feed was cut off: what its symbols' open minutes hold is unproven until their next trade
-    /// shows that none is missing.
-    pub fn on_interrupted(&mut self, feed: FeedId) {
-        self.out.counters.interruptions += 1;
-        self.for_each_of(feed, |desk| {
-            desk.on_interrupted();
-            false
-        });
-    }
-
-    fn clock(&mut self, feed: FeedId) -> &mut FeedClock {
-        let index = usize::from(feed.0);
-        if self.feeds.len() <= index {
-            self.feeds.resize(index + 1, FeedClock::default());
-        }
-        &mut self.feeds[index]
-    }
-
-    /// Calls `act` on every symbol of a feed and marks those for which it says so.
-    fn for_each_of(&mut self, feed: FeedId, mut act: impl FnMut(&mut Desk<'_>) -> bool) {
-        for index in 0..self.cold.len() {
-            if self.cold[index].as_ref().is_none_or(|cold| cold.feed != feed) {
-                continue;
-            }
-            let index = index_u32(index);
-            if self.desk(index).is_some_and(|(mut desk, _)| act(&mut desk)) {
-                self.mark_changed(index);
-            }
-        }
-    }
-
-    /// Gives up the holes of a feed whose time has come.
-    fn release_held(&mut self, feed: FeedId, now: UnixMillis) {
-        let mut at = 0;
-        while at < self.holding.len() {
-            let index = self.holding[at];
-            let Some((mut desk, clock)) = self.desk(index) else {
-                self.holding.swap_remove(at);
-                continue;
-            };
-            if desk.cold.feed != feed || !desk.release_until(now) {
-                at += 1;
-                continue;
-            }
-            desk.on_time(clock.boundary, now);
-            self.holding.swap_remove(at);
-            self.mark_changed(index);
-        }
-    }
-
     /// Nothing more will come: what is still held back is folded.
     pub fn finish(&mut self) {
         for index in std::mem::take(&mut self.holding) {
@@ -297,11 +217,14 @@ impl Shard {
         if worker != self.worker {
             return;
         }
+        let copies = self.clock(spec.feed).copies;
         if let Some(cold) = self.cold.get_mut(index as usize) {
             match cold {
-                Some(known) if known.life != Life::Retired => known.feed = spec.feed,
+                Some(known) if known.life != Life::Retired => {
+                    (known.feed, known.copies) = (spec.feed, copies);
+                }
                 slot => {
-                    *slot = Some(Box::new(Cold::new(spec)));
+                    *slot = Some(Box::new(Cold { copies, ..Cold::new(spec) }));
                     let slot = &mut self.slots[index as usize];
                     *slot = Slot { epoch: slot.epoch, symbol: spec.id, ..Slot::vacant() };
                     slot.next_id = spec.next_id.unwrap_or_default();
@@ -347,6 +270,7 @@ impl Shard {
         match command {
             Command::Add(spec) => self.add_symbol(&spec),
             Command::Retire(symbol) => self.retire_symbol(symbol),
+            Command::Doubt(symbol) => self.doubt_symbol(symbol),
             Command::Supply { symbol, period_index, records } => {
                 self.supply(symbol, period_index, &records);
             }
@@ -359,6 +283,7 @@ impl Shard {
                 Item::Trade { slot, trade } => self.fold(*slot, trade),
                 Item::Watermark(time) => self.on_watermark(feed, *time),
                 Item::Interrupted => self.on_interrupted(feed),
+                Item::Copies(count) => self.on_copies(feed, *count),
             }
         }
     }

@@ -111,10 +111,23 @@ pub(crate) enum Coverage {
     Interrupted,
 }
 
+/// How many copies of a symbol's feed deliver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// Nobody said: holes are held as the rules want it.
+    #[default]
+    Untold,
+    /// Nobody else could fill a hole: it is given up at once.
+    One,
+    /// Another copy may fill a hole, and may be behind.
+    Several,
+}
+
 /// What neither a trade nor a plain close touches.
 #[derive(Debug)]
 pub(crate) struct Cold {
     pub(crate) feed: FeedId,
+    pub(crate) copies: Copies,
     pub(crate) life: Life,
     pub(crate) coverage: Coverage,
     /// The last traded price, while no minute is open.
@@ -139,6 +152,7 @@ impl Cold {
         };
         Self {
             feed: spec.feed,
+            copies: Copies::Untold,
             life: Life::Seeding,
             coverage,
             previous_close: spec.previous_close,

@@ -1,0 +1,114 @@
+//! What concerns all symbols of a feed: its time, its interruptions, its copies.
+
+use klagg_kline::{SymbolId, UnixMillis};
+
+use super::{Shard, index_u32};
+use crate::FeedId;
+use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
+use crate::symbol::{Copies, minute_of};
+
+/// What is known of a feed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FeedClock {
+    pub(super) time: Option<UnixMillis>,
+    /// Minutes before this one are closed.
+    pub(super) boundary: UnixMillis,
+    pub(super) copies: Copies,
+}
+
+impl Shard {
+    /// Exchange time was seen on a feed: minutes of its symbols that ended before it by the grace
+    /// are closed. Earlier times than already seen are ignored.
+    pub fn on_watermark(&mut self, feed: FeedId, time: UnixMillis) {
+        let clock = self.clock(feed);
+        let far = clock.time.is_some_and(|seen| time.since(seen) > STEP_MS_MAX);
+        if far || !is_plausible(time) {
+            self.out.counters.time_refused += 1;
+            return;
+        }
+        if clock.time.is_some_and(|seen| time <= seen) {
+            return;
+        }
+        clock.time = Some(time);
+        self.exchange_time = self.exchange_time.max(Some(time));
+        self.release_held(feed, time);
+        let boundary = minute_of(time.plus(-self.close_grace_ms));
+        let clock = self.clock(feed);
+        if boundary <= clock.boundary {
+            return;
+        }
+        clock.boundary = boundary;
+        self.for_each_of(feed, |desk| desk.on_time(boundary, time));
+    }
+
+    /// A feed was cut off: what its symbols' open minutes hold is unproven until their next trade
+    /// shows that none is missing.
+    pub fn on_interrupted(&mut self, feed: FeedId) {
+        self.out.counters.interruptions += 1;
+        self.for_each_of(feed, |desk| {
+            desk.on_interrupted();
+            false
+        });
+    }
+
+    /// So many copies of a feed deliver from now on.
+    pub fn on_copies(&mut self, feed: FeedId, count: u16) {
+        let copies = if count > 1 { Copies::Several } else { Copies::One };
+        self.clock(feed).copies = copies;
+        self.for_each_of(feed, |desk| {
+            desk.cold.copies = copies;
+            desk.refresh_span();
+            false
+        });
+    }
+
+    /// Trades of a symbol may be missing although its feed delivers.
+    pub fn doubt_symbol(&mut self, symbol: SymbolId) {
+        let (worker, index) = self.route.place(symbol);
+        if worker == self.worker
+            && let Some((mut desk, _)) = self.desk(index)
+        {
+            desk.on_interrupted();
+        }
+    }
+
+    pub(super) fn clock(&mut self, feed: FeedId) -> &mut FeedClock {
+        let index = usize::from(feed.0);
+        if self.feeds.len() <= index {
+            self.feeds.resize(index + 1, FeedClock::default());
+        }
+        &mut self.feeds[index]
+    }
+
+    /// Calls `act` on every symbol of a feed and marks those for which it says so.
+    fn for_each_of(&mut self, feed: FeedId, mut act: impl FnMut(&mut Desk<'_>) -> bool) {
+        for index in 0..self.cold.len() {
+            if self.cold[index].as_ref().is_none_or(|cold| cold.feed != feed) {
+                continue;
+            }
+            let index = index_u32(index);
+            if self.desk(index).is_some_and(|(mut desk, _)| act(&mut desk)) {
+                self.mark_changed(index);
+            }
+        }
+    }
+
+    /// Gives up the holes of a feed whose time has come.
+    fn release_held(&mut self, feed: FeedId, now: UnixMillis) {
+        let mut at = 0;
+        while at < self.holding.len() {
+            let index = self.holding[at];
+            let Some((mut desk, clock)) = self.desk(index) else {
+                self.holding.swap_remove(at);
+                continue;
+            };
+            if desk.cold.feed != feed || !desk.release_until(now) {
+                at += 1;
+                continue;
+            }
+            desk.on_time(clock.boundary, now);
+            self.holding.swap_remove(at);
+            self.mark_changed(index);
+        }
+    }
+}
