@@ -33,4 +33,18 @@ pub(crate) enum Command {
     Doubt(SymbolId),
     /// Closed klines from outside: official ones, or stored ones.
     Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
+    /// Break, or stand still: see [`EngineControl::fault`](crate::EngineControl::fault).
+    #[cfg(debug_assertions)]
+    Fault(WorkerFault),
+}
+
+/// What a test does to a worker.
+#[doc(hidden)]
+#[cfg(debug_assertions)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerFault {
+    /// It panics.
+    Panic,
+    /// It stands still for so long.
+    Stall(std::time::Duration),
 }

@@ -59,6 +59,10 @@ pub struct WorkerCounters {
     pub supply_ignored: u64,
     /// Interruptions of feeds.
     pub interruptions: u64,
+    /// Times that the worker broke and started again.
+    pub restarts: u64,
+    /// Trades that were lost because the worker broke, or rested before it started again.
+    pub trades_lost: u64,
 }
 
 /// Everything that changed since the last delta that was acknowledged.

@@ -1,16 +1,19 @@
 //! The threaded engine: workers, the lanes to them, and their orderly end.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId};
 
 use crate::command::Command;
+#[cfg(debug_assertions)]
+use crate::command::WorkerFault;
 use crate::feed::{Batch, Item, Route};
 use crate::reader::REQUESTS_MAX;
 use crate::worker::{self, Lanes};
 use crate::{
-    EngineConfig, EngineError, EngineFeed, FeedId, NewSymbolSpec, Shard, WorkerCounters,
+    EngineConfig, EngineError, EngineFeed, FeedId, NewSymbolSpec, Supervision, WorkerCounters,
     WorkerReadHandle,
 };
 
@@ -41,13 +44,32 @@ pub struct EngineReport {
 }
 
 impl Engine {
-    /// Starts the workers.
+    /// Starts the workers. One that panics has ended: see [`Engine::start_supervised`].
     ///
     /// # Errors
     /// [`EngineError::InvalidConfig`] if a number cannot work, [`EngineError::Spawn`] if the
     /// operating system refuses a thread.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::start_supervised(config, Supervision::none())
+    }
+
+    /// Starts the workers, each of which starts again where it panics, as far as `supervision`
+    /// allows.
+    ///
+    /// All handles stay good over a restart, and what was closed is handed out all the same. The
+    /// minutes that were open, and those up to each symbol's next trade, are provisional: supply
+    /// the exchange's own. While a worker rests its trades are dropped and counted, and requests
+    /// to it are dropped, so that nobody else waits for it.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_supervised(
+        config: EngineConfig,
+        supervision: Supervision,
+    ) -> Result<Self, EngineError> {
         config.validate()?;
+        supervision.restart.validate()?;
+        let supervision = Arc::new(supervision);
         let workers = config.workers;
         // Room for every batch that can be under way: the lanes', and one in each hand.
         let (emptied_tx, emptied) = bounded(workers * (config.queue_batches + 1));
@@ -67,13 +89,13 @@ impl Engine {
                 emptied: emptied_tx.clone(),
                 spent: spent_rx,
             };
-            let shard = Shard::new(&config, worker);
             let core = config.first_core.map(|first| first + worker);
+            let (config, supervision) = (config.clone(), Arc::clone(&supervision));
             let thread = std::thread::Builder::new()
                 .name(format!("klagg-worker-{worker}"))
                 .spawn(move || {
                     pin(core);
-                    worker::run(shard, worker_lanes)
+                    worker::run(&config, worker, worker_lanes, &supervision)
                 })
                 .map_err(|source| EngineError::Spawn { worker, source })?;
             threads.push(thread);
@@ -114,17 +136,11 @@ impl Engine {
         for (worker, thread) in threads.into_iter().enumerate() {
             workers.push(thread.join().map_err(|panic| EngineError::Panicked {
                 worker,
-                message: panic_message(panic.as_ref()),
+                message: worker::panic_message(panic.as_ref()),
             })?);
         }
         Ok(EngineReport { workers })
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
 }
 
 /// Ties the current thread to a core. A core that does not exist leaves the thread free.
@@ -196,6 +212,18 @@ impl EngineControl {
         let period_index =
             self.periods.index_of(period).ok_or(EngineError::PeriodNotConfigured(period))?;
         self.send(symbol, Command::Supply { symbol, period_index, records })
+    }
+
+    /// Breaks or stalls a worker. For tests of whoever embeds an engine; not in release builds.
+    ///
+    /// # Errors
+    /// [`EngineError::WorkerGone`] if the worker has ended, or there is none of this number.
+    #[doc(hidden)]
+    #[cfg(debug_assertions)]
+    pub fn fault(&self, worker: usize, fault: WorkerFault) -> Result<(), EngineError> {
+        let gone = EngineError::WorkerGone { worker };
+        let Some(lane) = self.commands.get(worker) else { return Err(gone) };
+        lane.send(Command::Fault(fault)).map_err(|_| gone)
     }
 
     fn send(&self, symbol: SymbolId, command: Command) -> Result<(), EngineError> {

@@ -96,17 +96,33 @@ impl Levels {
 
     /// Moves the open minute to `minute` without closing anything: what lies between is unknown.
     pub(crate) fn reseat(&mut self, plan: &Plan, minute: UnixMillis) {
+        *self = self.moved(plan, minute, |child| *child);
+    }
+
+    /// Levels made anew from the closed klines of these, for a symbol whose open minute begins at
+    /// `minute`. None of them will be proven any more.
+    pub(crate) fn rebuilt(&self, plan: &Plan, minute: UnixMillis) -> Self {
+        let fresh = self.moved(plan, minute, |child| Child::settled(child.record));
+        Self { listed_at: self.listed_at, ..fresh }
+    }
+
+    fn moved(&self, plan: &Plan, minute: UnixMillis, taken: impl Fn(&Child) -> Child) -> Self {
         let mut fresh = Self::new(plan, minute);
-        for (fresh, old) in fresh.levels.iter_mut().zip(&mut self.levels) {
+        for (fresh, old) in fresh.levels.iter_mut().zip(&self.levels) {
             // Those that are too old by now find no place.
             for child in old.ring.iter() {
-                fresh.ring.insert(*child);
+                fresh.ring.insert(taken(child));
             }
         }
         for index in 1..plan.rungs.len() {
             fresh.sum_again(plan, index);
         }
-        *self = fresh;
+        fresh
+    }
+
+    /// The minute that closed last, if it is still kept.
+    pub(crate) fn newest_minute(&self) -> Option<&Child> {
+        self.levels[0].ring.iter().max_by_key(|child| child.open_time())
     }
 
     /// Says that the first trade ever fell into the open minute.

@@ -8,7 +8,8 @@
 //!   dropped is counted.
 //! - A change is forgotten only after the delta that carried it was acknowledged.
 //!
-//! Deliberately absent: an async runtime, sockets, files, symbol names, the clock.
+//! Deliberately absent: an async runtime, sockets, files, symbol names, the clock (but for the
+//! pause of a worker that broke).
 //!
 //! Three ways in: [`Aggregator`] on the caller's thread; [`Engine`] with worker threads;
 //! [`Shard`], the state of one worker as a plain value. [`history()`] keeps closed klines for
@@ -74,6 +75,7 @@ mod history;
 mod levels;
 mod outgoing;
 mod reader;
+mod restart;
 mod sequencer;
 mod shard;
 mod supply;
@@ -81,6 +83,9 @@ mod symbol;
 mod worker;
 
 pub use aggregator::Aggregator;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use command::WorkerFault;
 pub use command::{FeedId, NewSymbolSpec};
 pub use config::{Continuity, EngineConfig, SequencerConfig};
 pub use delta::{KlineData, WorkerCounters, WorkerDelta};
@@ -92,4 +97,5 @@ pub use history::{
     HistoryReader, HistoryWriter, Keep, history,
 };
 pub use reader::{PendingDelta, WorkerReadHandle};
+pub use restart::{RestartConfig, RestartDecision, RestartPolicy, Supervision, WorkerEvent};
 pub use shard::Shard;

@@ -31,6 +31,14 @@ impl Outgoing {
         }
     }
 
+    /// Takes over what was said and not acknowledged, and the counters; `epoch` comes next.
+    pub(crate) fn take_over(&mut self, broken: &mut Self, epoch: u64) {
+        self.closed = std::mem::take(&mut broken.closed);
+        self.closed_dropped = broken.closed_dropped;
+        self.counters = broken.counters;
+        self.epoch = epoch;
+    }
+
     #[inline]
     pub(crate) fn emit(&mut self, symbol: SymbolId, period_index: usize, record: &KlineRecord) {
         self.make_room();

@@ -47,11 +47,16 @@ impl Desk<'_> {
             counters.time_refused += 1;
             return;
         }
+        let next = self.slot.next_id;
         if self.cold.coverage == Coverage::Unknown {
-            self.identify(trade);
+            // Where nothing is known, a floor may be: that of what was folded before a restart.
+            if trade.id < next {
+                counters.duplicates += 1;
+            } else {
+                self.identify(trade);
+            }
             return;
         }
-        let next = self.slot.next_id;
         if trade.id < next {
             let straggler =
                 self.cold.hole.is_some_and(|(first, last)| first <= trade.id && trade.id <= last);
@@ -96,9 +101,9 @@ impl Desk<'_> {
             if let Some(levels) = self.levels {
                 levels.set_listed_at(minute);
             }
-            self.slot.broken_until = UnixMillis(minute.0 - 1);
+            self.slot.broken_until = self.slot.broken_until.max(UnixMillis(minute.0 - 1));
         } else {
-            self.slot.broken_until = minute;
+            self.slot.broken_until = self.slot.broken_until.max(minute);
         }
         // Minutes open since before the first trade close while coverage is still unknown.
         self.advance_to(minute);

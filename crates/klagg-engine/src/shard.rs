@@ -8,6 +8,7 @@
 
 mod deltas;
 mod feeds;
+mod recover;
 
 use std::sync::Arc;
 
@@ -274,6 +275,8 @@ impl Shard {
             Command::Supply { symbol, period_index, records } => {
                 self.supply(symbol, period_index, &records);
             }
+            #[cfg(debug_assertions)]
+            Command::Fault(_) => unreachable!("the worker's shell takes it"),
         }
     }
 

@@ -211,6 +211,56 @@ proptest! {
     }
 
     #[test]
+    fn a_shard_that_breaks_tells_every_minute_once_and_closes_none_that_it_cannot_vouch_for(
+        trades in market(3, 200),
+        lost in prop::collection::btree_set(0_usize..200, 0..10),
+        breaks in prop::collection::btree_set(0_usize..200, 1..6),
+        reads in prop::collection::btree_set(0_usize..200, 0..40),
+    ) {
+        let (mut oracle, mut shard) = (Oracle::new(periods()), shard(IN_ORDER));
+        let mut told: BTreeMap<Key, KlineRecord> = BTreeMap::new();
+        let mut shown: BTreeMap<(SymbolId, u8), KlineRecord> = BTreeMap::new();
+        let mut resting = false;
+        for (at, (symbol, trade)) in trades.iter().enumerate() {
+            oracle.add(*symbol, trade);
+            if breaks.contains(&at) {
+                shard = shard.recover(&config(1, IN_ORDER));
+            }
+            // Trades are lost while it rests, and nowhere else.
+            resting = lost.contains(&at) && (resting || breaks.contains(&at));
+            if !resting {
+                shard.on_trade(*symbol, trade);
+            }
+            if reads.contains(&at) || at + 1 == trades.len() {
+                let (open, closed) = take(&mut shard);
+                for data in &closed {
+                    let before = told.insert(oracle::key(data), data.record);
+                    prop_assert!(before.is_none_or(|before| data.record.supersedes(&before)));
+                }
+                for data in &open {
+                    let place = (data.symbol, data.period_index);
+                    let (before, now) = (shown.insert(place, data.record), data.record.kline);
+                    let before = before.map(|before| before.kline);
+                    let forward = before.is_none_or(|before| {
+                        (before.open_time, before.trade_count) <= (now.open_time, now.trade_count)
+                            || before.open_time < now.open_time
+                    });
+                    prop_assert!(forward, "{place:?}: {before:?} to {now:?}");
+                }
+            }
+        }
+        for (key, record) in &told {
+            if record.status >= KlineStatus::Closed {
+                oracle.check_one(key, &record.kline)?;
+            }
+            // From each minute to the next, until the open one.
+            let next = periods().get(usize::from(key.1)).next_open_time(key.2);
+            let open = shown[&(key.0, key.1)].kline.open_time;
+            prop_assert!(next == open || told.contains_key(&(key.0, key.1, next)), "{key:?}");
+        }
+    }
+
+    #[test]
     fn supplies_make_the_klines_the_oracles_again(
         trades in market(2, 120),
         lost in prop::collection::btree_set(1_usize..120, 0..20),

@@ -56,6 +56,13 @@ pub enum WorkerNotice {
         /// Which worker.
         worker: usize,
     },
+    /// It broke, started again, and answers again.
+    Restarted {
+        /// Which worker.
+        worker: usize,
+        /// How often so far.
+        restarts: u64,
+    },
     /// It answers in time again.
     Recovered {
         /// Which worker.
@@ -161,6 +168,8 @@ impl GatewayCore {
             self.counters.deltas_late += 1;
         }
         let state = &mut slot.state;
+        let restarts = delta.counters.restarts;
+        let restarted = newest && restarts > state.counters.restarts;
         state.answered_at = state.answered_at.max(Some(now));
         if newest {
             state.sequence = delta.sequence;
@@ -172,7 +181,9 @@ impl GatewayCore {
         let spent = if newest { slot.last_delta.replace(delta) } else { Some(delta) };
         self.counters.closed_dropped =
             self.workers.iter().map(|slot| slot.state.closed_dropped).sum();
-        Taken { notice: self.answered(worker, timing), spent }
+        let answered = self.answered(worker, timing);
+        let restarted = restarted.then_some(WorkerNotice::Restarted { worker, restarts });
+        Taken { notice: restarted.or(answered), spent }
     }
 
     fn answered(&mut self, worker: usize, timing: Timing) -> Option<WorkerNotice> {

@@ -194,6 +194,9 @@ fn log_notice(notice: WorkerNotice) {
         WorkerNotice::Died { worker } => {
             tracing::error!(worker, "a worker has ended; its klines are stale from now on");
         }
+        WorkerNotice::Restarted { worker, restarts } => {
+            tracing::warn!(worker, restarts, "a worker broke and has started again");
+        }
         WorkerNotice::Recovered { worker, after } => {
             tracing::info!(worker, after, "a worker answers in time again");
         }

@@ -90,6 +90,20 @@ fn one_alarm_is_raised_at_the_threshold_and_one_recovery_ends_it() {
 }
 
 #[test]
+fn a_worker_that_started_again_is_told_of_once_and_counts_as_answering() {
+    let mut core = core(1);
+    let now = UnixMillis(0);
+    core.missed(0, now);
+    let mut again = delta(1, vec![open(0, 0, 1)], vec![]);
+    again.counters.restarts = 2;
+    let next = WorkerDelta { sequence: 2, ..again.clone() };
+    let notice = core.take(0, again, Timing::InTime, now).notice;
+    assert_eq!(notice, Some(WorkerNotice::Restarted { worker: 0, restarts: 2 }));
+    assert_eq!(core.worker(0).consecutive_timeouts, 0);
+    assert_eq!(core.take(0, next, Timing::InTime, now).notice, None);
+}
+
+#[test]
 fn what_a_late_worker_showed_stays_and_is_stale_since_its_last_answer() {
     let mut core = core(2);
     let _ = core.take(0, delta(1, vec![open(0, 0, 1)], vec![]), Timing::InTime, UnixMillis(100));
