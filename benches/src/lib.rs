@@ -5,9 +5,11 @@
 
 mod market;
 mod recorded;
+mod series;
 
 pub use market::{Market, MarketTrade, combined_frame};
 pub use recorded::recorded_frames;
+pub use series::Series;
 
 /// Whether each bench is only to be run once, to see that it works: under `cargo test`, and with
 /// `--test`. Then everything is small, for it runs without optimisation and in CI.

@@ -12,14 +12,18 @@ const STEP_MICROS: u64 = 8_640;
 /// How long after its trade time an aggregate arrives (measured on the exchange).
 const DELAY_MS: i64 = 155;
 /// What symbols look like: decimals of price and quantity, and the first price at 1e-8.
-const SHAPES: [(u8, u8, i64); 4] =
+pub(crate) const SHAPES: [(u8, u8, i64); 4] =
     [(2, 3, 6_000_000_000_000), (4, 1, 1_500_000_000), (5, 0, 60_000_000), (6, 0, 2_000_000)];
 
 /// A small, fast generator (`SplitMix64`): all that a bench needs, and it never changes under us.
 #[derive(Debug, Clone)]
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -29,11 +33,11 @@ impl Random {
     }
 
     /// Below `bound`; the bias of the remainder is far below anything measured here.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn below_signed(&mut self, bound: u32) -> i64 {
+    pub(crate) fn below_signed(&mut self, bound: u32) -> i64 {
         i64::try_from(self.below(u64::from(bound))).unwrap_or(0)
     }
 }
@@ -97,7 +101,12 @@ impl Market {
             sum
         });
         let lanes = (0..symbols).map(Lane::new);
-        Self { random: Random(seed), weights: weights.collect(), lanes: lanes.collect(), micros: 0 }
+        Self {
+            random: Random::new(seed),
+            weights: weights.collect(),
+            lanes: lanes.collect(),
+            micros: 0,
+        }
     }
 
     /// The symbols' names, in their order.
@@ -154,7 +163,6 @@ impl Lane {
             0 => "BTCUSDT".to_owned(),
             _ => format!("SIM{place:03}USDT"),
         };
-        let step = |decimals: u8| 10_i64.pow(8 - u32::from(decimals));
         Self {
             stream: format!("{}@aggTrade", name.to_ascii_lowercase()),
             name,
@@ -166,6 +174,11 @@ impl Lane {
             next_fill_id: 1,
         }
     }
+}
+
+/// Scaled units of the last of so many decimals.
+pub(crate) fn step(decimals: u8) -> i64 {
+    10_i64.pow(8 - u32::from(decimals))
 }
 
 /// The trade as the exchange sends it on a combined stream.

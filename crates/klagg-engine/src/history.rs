@@ -12,9 +12,11 @@
 
 mod atomics;
 mod cell;
+mod chunk;
 #[cfg(loom)]
 #[cfg(test)]
 mod models;
+mod numbers;
 mod pack;
 mod series;
 #[cfg(test)]
@@ -133,7 +135,7 @@ struct Shared {
     config: HistoryConfig,
     /// Symbol × periods + period; made when first written.
     series: Box<[OnceLock<Box<Series>>]>,
-    log: Cells,
+    log: Cells<LOG_WORDS>,
     /// How many changes were ever noted. Stored with release after the entry and the kline, so
     /// that who loads it with acquire finds both.
     log_head: AtomicU64,
@@ -199,7 +201,7 @@ pub fn history(config: HistoryConfig) -> Result<(HistoryWriter, HistoryReader), 
     let count = config.symbols_max * config.periods.len();
     let shared = Arc::new(Shared {
         series: (0..count).map(|_| OnceLock::new()).collect(),
-        log: Cells::new(config.log_capacity, LOG_WORDS),
+        log: Cells::new(config.log_capacity),
         log_head: AtomicU64::new(0),
         config,
     });
@@ -346,9 +348,9 @@ impl HistoryReader {
             if next < oldest {
                 (next, lost) = (oldest, true);
             }
-            let mut words = [0; LOG_WORDS];
             let at = usize::try_from(next % capacity).unwrap_or(0);
-            if self.shared.log.read(at, &mut words) && words[0] == next {
+            let entry = self.shared.log.read(at);
+            if let Some(words) = entry.filter(|words| words[0] == next) {
                 // The lower 32 bits above the period are the symbol.
                 let symbol = SymbolId((words[1] >> 8 & 0xffff_ffff) as u32);
                 let period_index = (words[1] & 0xff) as u8;

@@ -28,37 +28,36 @@ use super::atomics::{AtomicU64, Ordering, fence, spin_loop, yield_now};
 /// Tries before a reader lets other threads run: the writer may have lost its core mid-change.
 const SPINS_MAX: u32 = 64;
 
-/// A row of cells of `width` words each, every one with its own sequence number.
+/// A row of cells of `WORDS` words each, every one with its own sequence number.
+///
+/// The width is known when compiled, so that reading a cell is a row of loads and not a loop.
 #[derive(Debug)]
-pub(crate) struct Cells {
-    /// For each cell its sequence number, then its words.
-    words: Box<[AtomicU64]>,
-    width: usize,
+pub(crate) struct Cells<const WORDS: usize> {
+    cells: Box<[Cell<WORDS>]>,
 }
 
-impl Cells {
+#[derive(Debug)]
+struct Cell<const WORDS: usize> {
+    sequence: AtomicU64,
+    words: [AtomicU64; WORDS],
+}
+
+impl<const WORDS: usize> Cells<WORDS> {
     /// Cells full of zeros, with sequence 0.
-    pub(crate) fn new(count: usize, width: usize) -> Self {
-        let words = (0..count * (width + 1)).map(|_| AtomicU64::new(0)).collect();
-        Self { words, width }
+    pub(crate) fn new(count: usize) -> Self {
+        let zero = |_| AtomicU64::new(0);
+        let cell = |_| Cell { sequence: AtomicU64::new(0), words: std::array::from_fn(zero) };
+        Self { cells: (0..count).map(cell).collect() }
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.words)
-    }
-
-    #[inline]
-    fn cell(&self, at: usize) -> (&AtomicU64, &[AtomicU64]) {
-        let start = at * (self.width + 1);
-        let cell = &self.words[start..=start + self.width];
-        (&cell[0], &cell[1..])
+        size_of_val(&*self.cells)
     }
 
     /// Replaces the words of cell `at`. To be called by the only writer.
-    pub(crate) fn write(&self, at: usize, words: &[u64]) {
-        let (sequence, cells) = self.cell(at);
-        debug_assert_eq!(words.len(), cells.len());
+    pub(crate) fn write(&self, at: usize, words: &[u64; WORDS]) {
+        let Cell { sequence, words: cells } = &self.cells[at];
         // Relaxed: this thread stored it.
         let before = sequence.load(Ordering::Relaxed);
         debug_assert!(before.is_multiple_of(2), "two writers");
@@ -70,20 +69,34 @@ impl Cells {
         sequence.store(before.wrapping_add(2), Ordering::Release);
     }
 
-    /// Copies the words of cell `at` out, whole. `false` if it was never written.
-    pub(crate) fn read(&self, at: usize, words: &mut [u64]) -> bool {
-        let (sequence, cells) = self.cell(at);
-        debug_assert_eq!(words.len(), cells.len());
+    /// The words of cell `at`, whole; `None` if it was never written.
+    #[inline]
+    pub(crate) fn read(&self, at: usize) -> Option<[u64; WORDS]> {
+        self.cells[at].read()
+    }
+
+    /// The cells from `at` on, `count` of them, each as [`Cells::read`] gives it.
+    #[inline]
+    pub(crate) fn run(
+        &self,
+        at: usize,
+        count: usize,
+    ) -> impl ExactSizeIterator<Item = Option<[u64; WORDS]>> {
+        self.cells[at..at + count].iter().map(Cell::read)
+    }
+}
+
+impl<const WORDS: usize> Cell<WORDS> {
+    #[inline]
+    fn read(&self) -> Option<[u64; WORDS]> {
         let mut tries = 0;
         loop {
-            let before = sequence.load(Ordering::Acquire);
+            let before = self.sequence.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
-                for (word, cell) in words.iter_mut().zip(cells) {
-                    *word = cell.load(Ordering::Relaxed);
-                }
+                let words = std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed));
                 fence(Ordering::Acquire);
-                if sequence.load(Ordering::Relaxed) == before {
-                    return before != 0;
+                if self.sequence.load(Ordering::Relaxed) == before {
+                    return (before != 0).then_some(words);
                 }
             }
             tries += 1;
@@ -104,24 +117,23 @@ mod tests {
 
     #[test]
     fn a_cell_never_written_holds_nothing() {
-        let cells = Cells::new(2, 3);
-        let mut words = [9; 3];
-        assert!(!cells.read(1, &mut words));
+        let cells = Cells::new(2);
+        assert_eq!(cells.read(1), None);
         cells.write(1, &[1, 2, 3]);
-        assert!(cells.read(1, &mut words));
-        assert_eq!(words, [1, 2, 3]);
-        assert!(!cells.read(0, &mut words));
+        assert_eq!(cells.read(1), Some([1, 2, 3]));
+        assert_eq!(cells.read(0), None);
+        assert!(cells.run(0, 2).eq([None, Some([1, 2, 3])]));
     }
 
     #[test]
     fn a_reader_beside_a_writer_sees_whole_cells_only() {
-        let cells = Cells::new(2, 8);
+        let cells = Cells::<8>::new(2);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let reader = || {
-                let (mut words, mut last) = ([0; 8], 0);
+                let mut last = 0;
                 while !done.load(Ordering::Relaxed) {
-                    if cells.read(1, &mut words) {
+                    if let Some(words) = cells.read(1) {
                         assert!(words.iter().all(|&word| word == words[0]), "torn: {words:?}");
                         assert!(words[0] >= last, "back in time: {} after {last}", words[0]);
                         last = words[0];

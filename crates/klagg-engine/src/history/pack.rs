@@ -1,15 +1,15 @@
 //! How a closed kline lies in words: narrow where its numbers allow, wide where not, exact always.
 //!
 //! Nearly every kline of the market fits the narrow form: its prices are whole numbers of ticks
-//! below 2^32, its volumes whole numbers of steps below 2^64. It takes 72 bytes, the wide form
-//! 136. Both give back the same record to the bit.
+//! below 2^32, its volumes whole numbers of steps below 2^48, of the quote asset's below 2^56. It
+//! takes 64 bytes, the wide form 136. Both give back the same record to the bit.
 
 use klagg_kline::{
     Kline, KlineRecord, KlineStatus, Price, QuoteVolume, TradeId, UnixMillis, Volume,
 };
 
 /// Words of the narrow form.
-pub(super) const NARROW: usize = 9;
+pub(super) const NARROW: usize = 8;
 /// Words of the wide form.
 pub(super) const WIDE: usize = 17;
 
@@ -19,8 +19,13 @@ const NO_IDS: (i64, i64) = (0, -1);
 /// Difference of last and first id that stands for "no ids known".
 const NO_IDS_SPAN: u64 = u32::MAX as u64;
 
+/// Bits of a base volume and of a quote volume. What they leave of their words holds the first id.
+const BASE_BITS: u32 = 48;
+const QUOTE_BITS: u32 = 56;
+const FIRST_ID_BITS: u32 = 2 * (64 - BASE_BITS) + 2 * (64 - QUOTE_BITS);
+
 /// Powers of ten up to those that the scales hold.
-const TENS: [u128; 17] = {
+const TENS: [u64; 17] = {
     let mut tens = [1; 17];
     let mut at = 1;
     while at < tens.len() {
@@ -42,8 +47,8 @@ fn tens_in(mut value: u128, max: usize) -> usize {
     }
     let mut tens = 0;
     for step in [8, 8, 4, 2, 1] {
-        if tens + step <= max && value.is_multiple_of(TENS[step]) {
-            value /= TENS[step];
+        if tens + step <= max && value.is_multiple_of(u128::from(TENS[step])) {
+            value /= u128::from(TENS[step]);
             tens += step;
         }
     }
@@ -58,8 +63,9 @@ fn unsigned(value: i128) -> Option<u128> {
 ///
 /// Word 0: open time in minutes (32 bits), revision (16), status (2), power of ten of the prices
 /// (4), of the base volumes (4), of the quote volumes (5). Words 1 and 2: open, high, low, close,
-/// 32 bits each. Words 3 to 6: the volumes. Word 7: trade count and width of the range of ids,
-/// 32 bits each. Word 8: first id.
+/// 32 bits each. Words 3 to 6: the volumes, base, quote, taker base, taker quote, and above each,
+/// lowest first, a part of the first id. Word 7: trade count and width of the range of ids, 32
+/// bits each.
 pub(super) fn narrow(record: &KlineRecord) -> Option<[u64; NARROW]> {
     let kline = &record.kline;
     let minutes = u32::try_from(kline.open_time.0 / MINUTE_MS).ok()?;
@@ -76,13 +82,18 @@ pub(super) fn narrow(record: &KlineRecord) -> Option<[u64; NARROW]> {
     let price_tens = shared_tens(&prices, 8);
     let base_tens = shared_tens(&bases, 8);
     let quote_tens = shared_tens(&quotes, 16);
-    let price = |at: usize| u32::try_from(prices[at] / TENS[price_tens]).ok().map(u64::from);
+    let price =
+        |at: usize| u32::try_from(prices[at] / u128::from(TENS[price_tens])).ok().map(u64::from);
+    let steps = |value: u128, tens: usize, bits: u32| {
+        u64::try_from(value / u128::from(TENS[tens])).ok().filter(|steps| steps >> bits == 0)
+    };
     let count = u64::from(u32::try_from(kline.trade_count).ok()?);
     let (first, last) = (kline.first_id.0, kline.last_id.0);
     let span = match (first, last) {
         NO_IDS => NO_IDS_SPAN,
         _ => u64::try_from(last.checked_sub(first)?).ok().filter(|&span| span < NO_IDS_SPAN)?,
     };
+    let id = u64::try_from(first).ok().filter(|id| id >> FIRST_ID_BITS == 0)?;
     let revision = u64::from(u16::try_from(record.revision).ok()?);
     let head = u64::from(minutes)
         | revision << 32
@@ -94,12 +105,11 @@ pub(super) fn narrow(record: &KlineRecord) -> Option<[u64; NARROW]> {
         head,
         price(0)? | price(1)? << 32,
         price(2)? | price(3)? << 32,
-        u64::try_from(bases[0] / TENS[base_tens]).ok()?,
-        u64::try_from(quotes[0] / TENS[quote_tens]).ok()?,
-        u64::try_from(bases[1] / TENS[base_tens]).ok()?,
-        u64::try_from(quotes[1] / TENS[quote_tens]).ok()?,
+        steps(bases[0], base_tens, BASE_BITS)? | id << BASE_BITS,
+        steps(quotes[0], quote_tens, QUOTE_BITS)? | id >> 16 << QUOTE_BITS,
+        steps(bases[1], base_tens, BASE_BITS)? | id >> 24 << BASE_BITS,
+        steps(quotes[1], quote_tens, QUOTE_BITS)? | id >> 40 << QUOTE_BITS,
         count | span << 32,
-        first.cast_unsigned(),
     ])
 }
 
@@ -110,13 +120,18 @@ pub(super) fn from_narrow(words: &[u64; NARROW]) -> KlineRecord {
     let price_tens = TENS[(head >> 50 & 0xf) as usize % TENS.len()];
     let base_tens = TENS[(head >> 54 & 0xf) as usize % TENS.len()];
     let quote_tens = TENS[(head >> 58 & 0x1f) as usize % TENS.len()];
-    let exact = |word: u64, tens: u128| (u128::from(word) * tens).cast_signed();
-    let price = |word: u64| {
-        // Fits: it was a price's 64-bit integer before the division by `price_tens`.
-        let scaled = i64::try_from(exact(word, price_tens)).unwrap_or(i64::MAX);
-        Price::from_scaled(scaled)
+    let volume = |word: u64, bits: u32, tens: u64| {
+        (u128::from(word & ((1 << bits) - 1)) * u128::from(tens)).cast_signed()
     };
-    let first = words[8].cast_signed();
+    let base = |at: usize| Volume::from_scaled(volume(words[at], BASE_BITS, base_tens));
+    let quote = |at: usize| QuoteVolume::from_scaled(volume(words[at], QUOTE_BITS, quote_tens));
+    // Does not wrap: it was a price's 64-bit integer before the division by `price_tens`.
+    let price = |steps: u64| Price::from_scaled(steps.wrapping_mul(price_tens).cast_signed());
+    let first = (words[3] >> BASE_BITS
+        | words[4] >> QUOTE_BITS << 16
+        | words[5] >> BASE_BITS << 24
+        | words[6] >> QUOTE_BITS << 40)
+        .cast_signed();
     let span = words[7] >> 32;
     let (first_id, last_id) = match span {
         NO_IDS_SPAN => NO_IDS,
@@ -124,10 +139,10 @@ pub(super) fn from_narrow(words: &[u64; NARROW]) -> KlineRecord {
     };
     KlineRecord {
         kline: Kline {
-            volume: Volume::from_scaled(exact(words[3], base_tens)),
-            quote_volume: QuoteVolume::from_scaled(exact(words[4], quote_tens)),
-            taker_buy_volume: Volume::from_scaled(exact(words[5], base_tens)),
-            taker_buy_quote_volume: QuoteVolume::from_scaled(exact(words[6], quote_tens)),
+            volume: base(3),
+            quote_volume: quote(4),
+            taker_buy_volume: base(5),
+            taker_buy_quote_volume: quote(6),
             open_time: open_time_of(head),
             open: price(low(words[1])),
             high: price(words[1] >> 32),

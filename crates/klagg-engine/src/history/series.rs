@@ -5,13 +5,13 @@
 //! Room is allocated in chunks when first written: a young symbol does not pay for an old one's
 //! days.
 
-use std::sync::OnceLock;
+use std::ops::Range;
 
 use klagg_kline::{KlineRecord, Period, UnixMillis};
 
 use super::atomics::{AtomicI64, AtomicUsize, Ordering};
-use super::cell::Cells;
-use super::pack::{self, NARROW, WIDE};
+use super::chunk::Chunk;
+use super::numbers::{number_of, open_time_of};
 use super::{HistoryQuery, Keep};
 
 /// Klines in a chunk: about 20 kilobytes of the narrow form.
@@ -19,48 +19,6 @@ const CHUNK: usize = 256;
 
 /// How often a read is tried before it is content with what the writer left.
 const READS_MAX: usize = 4;
-
-/// Some cells in one form. Those of a chunk begin narrow; the first record that does not fit
-/// makes the writer copy them into a wide one, which from then on stands for both. A reader that
-/// still holds the narrow one reads older, whole records.
-#[derive(Debug, Default)]
-struct Chunk {
-    narrow: OnceLock<Cells>,
-    wide: OnceLock<Cells>,
-}
-
-impl Chunk {
-    fn read(&self, at: usize) -> Option<KlineRecord> {
-        if let Some(cells) = self.wide.get() {
-            let mut words = [0; WIDE];
-            return cells.read(at, &mut words).then(|| pack::from_wide(&words));
-        }
-        let mut words = [0; NARROW];
-        self.narrow.get()?.read(at, &mut words).then(|| pack::from_narrow(&words))
-    }
-
-    /// Called by the only writer.
-    fn write(&self, at: usize, size: usize, record: &KlineRecord) {
-        if let Some(cells) = self.wide.get() {
-            return cells.write(at, &pack::wide(record));
-        }
-        if let Some(words) = pack::narrow(record) {
-            return self.narrow.get_or_init(|| Cells::new(size, NARROW)).write(at, &words);
-        }
-        let cells = Cells::new(size, WIDE);
-        for other in (0..size).filter(|&other| other != at) {
-            if let Some(held) = self.read(other) {
-                cells.write(other, &pack::wide(&held));
-            }
-        }
-        cells.write(at, &pack::wide(record));
-        let _ = self.wide.set(cells);
-    }
-
-    fn bytes(&self) -> usize {
-        [&self.narrow, &self.wide].into_iter().filter_map(OnceLock::get).map(Cells::bytes).sum()
-    }
-}
 
 /// What became of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,27 +167,55 @@ impl Series {
             if self.period.open_time(from) < from { number + 1 } else { number }
         });
         let to = query.to.map_or(i64::MAX, |to| number_of(self.period, self.period.open_time(to)));
-        let mut numbers = from.max(start)..to.min(newest).saturating_add(1);
+        let numbers = from.max(start)..to.min(newest).saturating_add(1);
         let begin = records.len();
-        let full = |records: &Vec<KlineRecord>| records.len() - begin >= query.limit;
         match query.keep {
-            Keep::Oldest => {
-                while !full(records)
-                    && let Some(number) = numbers.next()
-                {
-                    records.extend(self.at(number));
-                }
-            }
-            Keep::Newest => {
-                while !full(records)
-                    && let Some(number) = numbers.next_back()
-                {
-                    records.extend(self.at(number));
-                }
-                records[begin..].reverse();
-            }
+            Keep::Oldest => self.copy_oldest(numbers, query.limit, records),
+            Keep::Newest => self.copy_newest(numbers, query.limit, records),
         }
         self.drop_gone(records, begin, self.newest.load(Ordering::Acquire))
+    }
+
+    fn copy_oldest(&self, numbers: Range<i64>, limit: usize, records: &mut Vec<KlineRecord>) {
+        let end = records.len().saturating_add(limit);
+        let mut first = numbers.start;
+        while first < numbers.end && records.len() < end {
+            let missing = end - records.len();
+            let last = first.saturating_add_unsigned(missing as u64).min(numbers.end);
+            self.copy(first..last, records);
+            first = last;
+        }
+    }
+
+    /// From the newest stretch that would be enough if it had no holes, back to older ones.
+    fn copy_newest(&self, numbers: Range<i64>, limit: usize, records: &mut Vec<KlineRecord>) {
+        let begin = records.len();
+        let mut end = numbers.end;
+        let mut block = limit;
+        while numbers.start < end && records.len() - begin < limit {
+            let first = end.saturating_sub_unsigned(block as u64).max(numbers.start);
+            let held = records.len();
+            self.copy(first..end, records);
+            records[begin..].rotate_left(held - begin);
+            end = first;
+            // Twice as far each time: many holes must not mean many turns of what is held.
+            block = block.saturating_mul(2);
+        }
+        let beyond = (records.len() - begin).saturating_sub(limit);
+        records.drain(begin..begin + beyond);
+    }
+
+    /// Appends what is there of these numbers, at most as many as are kept.
+    fn copy(&self, numbers: Range<i64>, records: &mut Vec<KlineRecord>) {
+        let mut first = numbers.start;
+        while first < numbers.end {
+            let (chunk, at, size) = self.place(first);
+            let run = self.period.fixed_millis().map_or(1, |_| size - at);
+            let run = run.min(usize::try_from(numbers.end - first).unwrap_or(run));
+            let grid = (open_time_of(self.period, first), self.period.fixed_millis().unwrap_or(0));
+            self.chunks[chunk].read_run((at, run), grid, records);
+            first = first.saturating_add_unsigned(run as u64);
+        }
     }
 
     /// Drops, from `begin` on, what is no longer kept beside `newest`; `false` if there was any.
@@ -242,19 +228,6 @@ impl Series {
             .partition_point(|record| number_of(self.period, record.kline.open_time) < start);
         records.drain(begin..begin + gone);
         gone == 0
-    }
-}
-
-/// The number of a kline, counted from 1970: one up from each kline of a period to the next.
-pub(super) fn number_of(period: Period, open_time: UnixMillis) -> i64 {
-    const DAY: i64 = 86_400_000;
-    match period.fixed_millis() {
-        // Weeks open on Mondays, 1970 on a Thursday.
-        Some(millis) if matches!(period, Period::W1) => (open_time.0 - 4 * DAY).div_euclid(millis),
-        Some(millis) => open_time.0.div_euclid(millis),
-        // The first of a month is never more than three days off the line of months of
-        // 30.436875 days: the nearest whole number is the month's.
-        None => (open_time.0.div_euclid(DAY) * 1_000_000 + 15_218_437).div_euclid(30_436_875),
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use klagg_kline::{Kline, Price, QuoteVolume, TradeId, Volume};
 use proptest::prelude::*;
 
-use super::series::number_of;
 use super::*;
 
 const SYMBOL: SymbolId = SymbolId(3);
@@ -118,19 +117,6 @@ fn a_follower_sees_every_change_or_is_told() {
     assert_eq!(reader.change_head(), 15);
 }
 
-#[test]
-fn klines_of_every_period_are_numbered_one_by_one() {
-    for period in Period::ALL {
-        let mut open_time = period.open_time(UnixMillis(0));
-        let mut number = number_of(period, open_time);
-        for _ in 0..3_000 {
-            open_time = period.next_open_time(open_time);
-            number += 1;
-            assert_eq!(number_of(period, open_time), number, "{period} at {open_time}");
-        }
-    }
-}
-
 /// Every field says the same number, so that a mixture shows.
 fn self_checking(minute: i64, revision: u32) -> KlineRecord {
     let value = i64::from(revision) + 1;
@@ -208,6 +194,8 @@ proptest! {
     fn the_ring_is_a_sorted_map_with_a_window(
         capacity in 1_usize..600,
         steps in prop::collection::vec((0_i64..900, 0_usize..4, 0_u32..3), 1..200),
+        span in (-10_i64..910, 0_i64..910),
+        limit in prop_oneof![0_usize..20, 0_usize..1_000],
     ) {
         let (mut writer, reader) = with_capacity(capacity, 16);
         let window = i64::try_from(capacity).unwrap();
@@ -231,6 +219,22 @@ proptest! {
         let expected: Vec<_> = oracle.into_values().collect();
         prop_assert_eq!(reader.len(SYMBOL, 0), expected.len());
         prop_assert_eq!(reader.last(SYMBOL, 0), expected.last().copied());
-        prop_assert_eq!(reader.read(SYMBOL, 0, &query), expected);
+        prop_assert_eq!(reader.read(SYMBOL, 0, &query), expected.clone());
+        let minute = |minute: i64| Some(UnixMillis(minute * 60_000));
+        let (from, to) = (minute(span.0), minute(span.0 + span.1));
+        let matching: Vec<_> = expected
+            .into_iter()
+            .filter(|record| (from..=to).contains(&Some(record.kline.open_time)))
+            .collect();
+        let oldest: Vec<_> = matching.iter().take(limit).copied().collect();
+        let newest: Vec<_> =
+            matching[matching.len().saturating_sub(limit)..].to_vec();
+        for (keep, expected) in [(Keep::Oldest, oldest), (Keep::Newest, newest)] {
+            // Behind what the caller's list holds already.
+            let mut records = vec![record(7, KlineStatus::Closed, 0)];
+            let query = HistoryQuery { from, to, limit, keep };
+            reader.read_into(SYMBOL, 0, &query, &mut records);
+            prop_assert_eq!(&records[1..], &expected[..], "{:?}", query);
+        }
     }
 }

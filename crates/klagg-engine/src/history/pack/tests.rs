@@ -41,6 +41,16 @@ fn a_busy_day_of_the_largest_symbol_is_narrow() {
 }
 
 #[test]
+fn the_largest_numbers_of_the_narrow_form_come_back() {
+    let (base, quote) = ((1 << 48) - 1, (1 << 56) - 1);
+    for (first, last) in [((1 << 48) - 1, (1 << 48) - 1), (0, 7), (0x1234_5678_9abc, 1 << 47)] {
+        let ids = (first, last.min(first + (1 << 31)));
+        let record = record([(1 << 32) - 1; 4], [base, quote, base, quote], u32::MAX.into(), ids);
+        assert_eq!(from_narrow(&narrow(&record).unwrap()), record);
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_wide() {
     let fine = || record([1; 4], [1; 4], 1, (5, 5));
     assert!(narrow(&fine()).is_some());
@@ -53,7 +63,17 @@ fn what_does_not_fit_is_wide() {
     check(|record| record.kline.open_time = UnixMillis(1), "off the minute");
     check(|record| record.kline.open_time = UnixMillis(-60_000), "before 1970");
     check(|record| record.kline.high = Price::from_scaled((1 << 32) + 1), "a fine, high price");
-    check(|record| record.kline.volume = Volume::from_scaled((1 << 64) + 1), "a huge volume");
+    check(|record| record.kline.volume = Volume::from_scaled((1 << 48) + 1), "a huge volume");
+    check(
+        |record| record.kline.quote_volume = QuoteVolume::from_scaled((1 << 56) + 1),
+        "a huge quote volume",
+    );
+    check(
+        |record| {
+            (record.kline.first_id, record.kline.last_id) = (TradeId(1 << 48), TradeId(1 << 48));
+        },
+        "a huge id",
+    );
     check(|record| record.kline.trade_count = 1 << 32, "a huge count");
     check(|record| record.kline.last_id = TradeId(1 << 40), "many ids");
     check(|record| record.revision = 1 << 16, "many revisions");
