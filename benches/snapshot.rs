@@ -53,6 +53,7 @@ impl Ticks {
             exchange_time: None,
             open: open.collect(),
             closed: Vec::new(),
+            ended: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

@@ -81,6 +81,9 @@ pub struct WorkerDelta {
     pub open: Vec<KlineData>,
     /// The klines closed or corrected, in the order in which it happened.
     pub closed: Vec<KlineData>,
+    /// Symbols that are folded no more: what a reader holds open of them, apart from what this
+    /// delta says, ended with them. To be heard before the other lists.
+    pub ended: Vec<SymbolId>,
     /// What the worker did so far.
     pub counters: WorkerCounters,
     /// Closed klines dropped so far because nobody took them in time.
@@ -98,6 +101,7 @@ impl WorkerDelta {
             exchange_time: None,
             open: Vec::new(),
             closed: Vec::new(),
+            ended: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

@@ -15,6 +15,9 @@ pub(crate) struct Outgoing {
     closed: VecDeque<(u64, KlineData)>,
     closed_max: usize,
     closed_dropped: u64,
+    /// Symbols that are folded no more, each with the number of the first delta that says so. As
+    /// many as were retired between two deltas.
+    ended: Vec<(u64, SymbolId)>,
     /// Number of the delta that will carry what happens now.
     pub(crate) epoch: u64,
     pub(crate) counters: WorkerCounters,
@@ -26,6 +29,7 @@ impl Outgoing {
             closed: VecDeque::new(),
             closed_max,
             closed_dropped: 0,
+            ended: Vec::new(),
             epoch: 1,
             counters: WorkerCounters::default(),
         }
@@ -63,10 +67,20 @@ impl Outgoing {
         }
     }
 
+    /// Says that a symbol is folded no more.
+    pub(crate) fn end(&mut self, symbol: SymbolId) {
+        self.ended.push((self.epoch, symbol));
+    }
+
+    pub(crate) fn ended(&self) -> impl Iterator<Item = SymbolId> {
+        self.ended.iter().map(|&(_, symbol)| symbol)
+    }
+
     /// Forgets what deltas up to `sequence` carried.
     pub(crate) fn acknowledge(&mut self, sequence: u64) {
         let delivered = self.closed.partition_point(|&(epoch, _)| epoch <= sequence);
         self.closed.drain(..delivered);
+        self.ended.retain(|&(epoch, _)| epoch > sequence);
     }
 
     pub(crate) fn closed(&self) -> impl Iterator<Item = &KlineData> {

@@ -38,10 +38,6 @@ impl Desk<'_> {
     /// A trade that is not plainly the next of the open minute. `clock` is the feed's time.
     pub(crate) fn on_trade(&mut self, trade: &Trade, clock: Option<UnixMillis>) {
         let counters = &mut self.scope.out.counters;
-        if self.cold.life == Life::Retired {
-            counters.unknown_symbol += 1;
-            return;
-        }
         let far = self.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
         if far || !is_plausible(trade.time) {
             counters.time_refused += 1;
@@ -315,7 +311,6 @@ impl Desk<'_> {
     pub(crate) fn on_time(&mut self, boundary: UnixMillis, now: UnixMillis) -> bool {
         let minute = minute_of(now);
         match self.cold.life {
-            Life::Retired => return false,
             Life::Seeding => {
                 // Until here the symbol's trades were not ours to see: begin with this minute.
                 let price = match self.position() {

@@ -20,7 +20,7 @@ use crate::feed::{Item, Route};
 use crate::levels::{Levels, Plan};
 use crate::outgoing::{Outgoing, Scope};
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
-use crate::symbol::{Cold, Life, MINUTE_MS, Slot};
+use crate::symbol::{Cold, MINUTE_MS, Slot};
 use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, WorkerCounters};
 
 /// The state of one worker: the symbols whose number mod `workers` is its own.
@@ -221,7 +221,7 @@ impl Shard {
         let copies = self.clock(spec.feed).copies;
         if let Some(cold) = self.cold.get_mut(index as usize) {
             match cold {
-                Some(known) if known.life != Life::Retired => {
+                Some(known) => {
                     (known.feed, known.copies) = (spec.feed, copies);
                 }
                 slot => {
@@ -232,22 +232,6 @@ impl Shard {
                     self.levels[index as usize] = None;
                 }
             }
-        }
-    }
-
-    /// Folds a symbol no more. What it changed is still handed out.
-    pub fn retire_symbol(&mut self, symbol: SymbolId) {
-        let (worker, index) = self.route.place(symbol);
-        if worker != self.worker {
-            return;
-        }
-        if let Some((desk, _)) = self.desk(index) {
-            desk.cold.life = Life::Retired;
-            desk.slot.span = 0;
-        }
-        if self.slots.get(index as usize).is_some_and(|slot| slot.epoch <= self.pruned) {
-            self.cold[index as usize] = None;
-            self.levels[index as usize] = None;
         }
     }
 

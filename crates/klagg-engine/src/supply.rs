@@ -25,10 +25,6 @@ impl Desk<'_> {
         let count = records.len();
         records.retain(|record| is_fit(record, period));
         self.scope.out.counters.supply_refused += (count - records.len()) as u64;
-        if self.cold.life == Life::Retired {
-            self.scope.out.counters.unknown_symbol += 1;
-            return;
-        }
         records.sort_by_key(|record| record.kline.open_time);
         let Some(newest) = records.last().copied() else { return };
         if self.cold.life == Life::Seeding {

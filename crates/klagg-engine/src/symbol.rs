@@ -96,8 +96,6 @@ pub(crate) enum Life {
     Seeding,
     /// Its minutes close one after the other.
     Live,
-    /// It is folded no more.
-    Retired,
 }
 
 /// What the ids prove about the trades up to now.

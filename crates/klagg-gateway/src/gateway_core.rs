@@ -157,6 +157,9 @@ impl GatewayCore {
             symbols_max: self.symbols_max,
             worker: u16::try_from(worker).ok(),
         };
+        if newest {
+            delta.ended.iter().for_each(|&symbol| writing.back.end(symbol));
+        }
         for data in &delta.closed {
             writing.write(data);
         }

@@ -14,7 +14,8 @@ use crate::{GatewayCounters, WorkerState};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KlineState {
-    /// The kline whose time is not over, if a trade or a fold of shorter ones made one.
+    /// The kline whose time is not over, if a trade or a fold of shorter ones made one; none once
+    /// the symbol has ended.
     pub open: Option<KlineRecord>,
     /// The newest kline whose time is over. Corrected ones replace it with a higher revision.
     pub last_closed: Option<KlineRecord>,
@@ -209,11 +210,30 @@ impl GlobalKlines {
         let owner = worker.or(slot.worker);
         let changed = applied == Applied::Changed || owner != slot.worker;
         slot.worker = owner;
-        if changed && slot.changed_in != self.sequence {
+        if changed {
+            self.mark_changed(offset);
+        }
+        applied
+    }
+
+    /// Nothing more comes of a symbol: what was open of it is shown no more.
+    pub(crate) fn end(&mut self, symbol: SymbolId) {
+        for period_index in 0..self.periods.len() {
+            let offset = self.offset(symbol, period_index).filter(|&at| at < self.slots.len());
+            if let Some(offset) = offset
+                && self.slots[offset].open.take().is_some()
+            {
+                self.mark_changed(offset);
+            }
+        }
+    }
+
+    fn mark_changed(&mut self, offset: usize) {
+        let slot = &mut self.slots[offset];
+        if slot.changed_in != self.sequence {
             slot.changed_in = self.sequence;
             self.changed.push(u32::try_from(offset).expect("slots count in 32 bits"));
         }
-        applied
     }
 
     /// The symbol and period of the slot at `offset`.

@@ -137,6 +137,7 @@ impl Model {
             exchange_time: None,
             open: changed.filter_map(|at| open.get(at).map(|open| data(*at, *open))).collect(),
             closed: one.closed.clone(),
+            ended: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

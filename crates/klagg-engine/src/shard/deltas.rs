@@ -3,7 +3,7 @@
 use klagg_kline::{KlineRecord, KlineStatus, SymbolId};
 
 use super::Shard;
-use crate::symbol::{Life, Slot};
+use crate::symbol::Slot;
 use crate::{KlineData, WorkerDelta};
 
 impl Shard {
@@ -30,25 +30,38 @@ impl Shard {
         delta.is_last = false;
         delta.closed.clear();
         delta.closed.extend(self.out.closed());
+        delta.ended.clear();
+        delta.ended.extend(self.out.ended());
         delta.open.clear();
         for &index in &self.changed {
             self.compose(index, &mut delta.open);
         }
     }
 
-    /// Drops from the list of changes what was acknowledged, and retired symbols with it.
+    /// Drops from the list of changes what was acknowledged.
     fn forget_delivered(&mut self) {
-        let Self { changed, slots, levels, cold, acknowledged, .. } = self;
-        changed.retain(|&index| {
-            let index = index as usize;
-            let kept = slots[index].epoch > *acknowledged;
-            if !kept && cold[index].as_ref().is_some_and(|cold| cold.life == Life::Retired) {
-                cold[index] = None;
-                levels[index] = None;
-            }
-            kept
-        });
+        let Self { changed, slots, acknowledged, .. } = self;
+        changed.retain(|&index| slots[index as usize].epoch > *acknowledged);
         self.pruned = self.acknowledged;
+    }
+
+    /// Folds a symbol no more. Of its open klines readers are told that they ended; the minute, if
+    /// anything was traded in it, is handed out as provisional, for nobody here will see whether
+    /// that is all of it.
+    pub fn retire_symbol(&mut self, symbol: SymbolId) {
+        let (worker, index) = self.route.place(symbol);
+        let desk = if worker == self.worker { self.desk(index) } else { None };
+        let Some((mut desk, _)) = desk else { return };
+        desk.release_all();
+        let at = index as usize;
+        let minute = self.levels[at].take().map(|_| self.slots[at].open);
+        if let Some(kline) = minute.filter(|minute| !minute.is_flat()) {
+            let record = KlineRecord { kline, revision: 0, status: KlineStatus::Provisional };
+            self.out.emit(symbol, 0, &record);
+        }
+        self.out.end(symbol);
+        self.cold[at] = None;
+        self.slots[at] = Slot { epoch: self.slots[at].epoch, symbol, ..Slot::vacant() };
     }
 
     /// The open klines of a symbol, one for each period; none if no minute is open.

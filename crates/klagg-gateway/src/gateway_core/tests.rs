@@ -55,6 +55,7 @@ fn delta(sequence: u64, open: Vec<KlineData>, closed: Vec<KlineData>) -> WorkerD
         exchange_time: Some(UnixMillis(sequence.cast_signed())),
         open,
         closed,
+        ended: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,
         is_last: false,
@@ -122,6 +123,29 @@ fn what_a_late_worker_showed_stays_and_is_stale_since_its_last_answer() {
     assert_eq!(snapshot.slot(SymbolId(1), 0).unwrap().open, Some(open(1, 0, 2).record));
     let _ = core.take(1, delta(3, vec![], vec![]), Timing::InTime, UnixMillis(400));
     assert_eq!(core.publish(UnixMillis(400)).staleness(SymbolId(1)), None);
+}
+
+#[test]
+fn what_was_open_of_a_symbol_that_ended_is_shown_no_more_and_the_change_is_told() {
+    let mut core = core(1);
+    let now = UnixMillis(0);
+    let _ = core.take(0, delta(1, vec![open(0, 3, 9), open(1, 3, 9)], vec![]), Timing::InTime, now);
+    core.publish(now);
+    let ended = |sequence, open| WorkerDelta {
+        ended: vec![SymbolId(1), SymbolId(7)],
+        ..delta(sequence, open, vec![closed(1, 3, 5)])
+    };
+    let _ = core.take(0, ended(2, vec![]), Timing::InTime, now);
+    let snapshot = core.publish(now);
+    let slot = *snapshot.slot(SymbolId(1), 0).unwrap();
+    assert_eq!((slot.open, slot.last_closed), (None, Some(closed(1, 3, 5).record)));
+    let changed: Vec<_> = snapshot.changed_since(1).collect();
+    assert_eq!(changed, [(SymbolId(1), 0)]);
+    assert_eq!(snapshot.slot(SymbolId(0), 0).unwrap().open, Some(open(0, 3, 9).record));
+    // Told once more, because nobody knew that it had arrived, and back again meanwhile.
+    let _ = core.take(0, ended(3, vec![open(1, 4, 9)]), Timing::InTime, now);
+    let snapshot = core.publish(now);
+    assert_eq!(snapshot.slot(SymbolId(1), 0).unwrap().open, Some(open(1, 4, 9).record));
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl Stage {
             exchange_time: None,
             open: Vec::new(),
             closed: closed.collect(),
+            ended: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

@@ -142,6 +142,7 @@ impl Market {
             exchange_time: Some(UnixMillis(now)),
             open,
             closed,
+            ended: Vec::new(),
             counters: <_>::default(),
             closed_dropped: 0,
             is_last: false,

@@ -203,9 +203,36 @@ fn what_cannot_be_placed_is_dropped_and_counted() {
     bench.shard.retire_symbol(SYMBOL);
     bench.trade(3, 1.3, 3);
     assert_eq!(bench.shard.counters().unknown_symbol, 3);
-    assert!(bench.open().starts_with("1m@1 o2 c2 n1"), "what it changed is still handed out");
-    assert_eq!((bench.closed(), bench.closed()), (String::new(), String::new()));
-    assert_eq!(bench.open(), "", "forgotten once that was taken");
+    assert_eq!(bench.open(), "");
+    assert_eq!(bench.closed(), "1m@1=provisional/0 c2");
+}
+
+#[test]
+fn a_symbol_that_ended_is_told_of_until_that_was_taken_and_may_come_back() {
+    let mut bench = Bench::new(CHECKED);
+    let mut delta = WorkerDelta::empty(0);
+    bench.trade(1, 0.1, 1);
+    bench.shard.fill_delta(&mut delta);
+    assert_eq!((delta.open.len(), &*delta.ended), (3, &[][..]));
+    bench.shard.acknowledge(1);
+    bench.shard.retire_symbol(SYMBOL);
+    bench.shard.retire_symbol(SYMBOL);
+    bench.shard.retire_symbol(SymbolId(1));
+    bench.shard.on_watermark(FEED, at(9.0));
+    for _ in 0..2 {
+        bench.shard.fill_delta(&mut delta);
+        assert_eq!((&*delta.open, &*delta.ended), (&[][..], &[SYMBOL][..]));
+        let closed: Vec<_> = delta.closed.iter().map(|data| data.record.status).collect();
+        assert_eq!(closed, [KlineStatus::Provisional], "the minute that was open, and none after");
+    }
+    bench.shard.acknowledge(3);
+    bench.shard.fill_delta(&mut delta);
+    assert_eq!((&*delta.ended, &*delta.closed), (&[][..], &[][..]));
+    let spec = NewSymbolSpec { id: SYMBOL, feed: FEED, previous_close: None, next_id: None };
+    bench.shard.add_symbol(&spec);
+    bench.trade(7, 9.1, 1);
+    bench.shard.fill_delta(&mut delta);
+    assert_eq!((delta.open.len(), &*delta.ended), (3, &[][..]));
 }
 
 #[test]
