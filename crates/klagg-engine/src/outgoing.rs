@@ -38,6 +38,7 @@ impl Outgoing {
     /// Takes over what was said and not acknowledged, and the counters; `epoch` comes next.
     pub(crate) fn take_over(&mut self, broken: &mut Self, epoch: u64) {
         self.closed = std::mem::take(&mut broken.closed);
+        self.ended = std::mem::take(&mut broken.ended);
         self.closed_dropped = broken.closed_dropped;
         self.counters = broken.counters;
         self.epoch = epoch;

@@ -158,6 +158,7 @@ fn empty_delta(worker: usize) -> WorkerDelta {
         exchange_time: None,
         open: Vec::new(),
         closed: Vec::new(),
+        ended: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,
         is_last: false,

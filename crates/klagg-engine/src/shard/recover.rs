@@ -14,7 +14,7 @@ use super::{Shard, index_u32};
 use crate::feed::Item;
 use crate::levels::{Child, Levels};
 use crate::outgoing::Scope;
-use crate::symbol::{Coverage, Life, MINUTE_MS, Slot, minute_of};
+use crate::symbol::{Coverage, MINUTE_MS, Slot, minute_of};
 use crate::{EngineConfig, FeedId};
 
 impl Shard {
@@ -51,9 +51,6 @@ impl Shard {
         let Some(mut cold) = broken.cold[index].take() else { return };
         let (old, slot) = (&broken.slots[index], &mut self.slots[index]);
         slot.symbol = old.symbol;
-        if cold.life == Life::Retired {
-            return;
-        }
         // A floor: what is below was folded.
         slot.next_id = old.next_id;
         cold.coverage = Coverage::Unknown;
