@@ -41,6 +41,8 @@ pub struct BackfillConfig {
     pub settle_ms: i64,
     /// Which closed minutes are confirmed.
     pub confirmation: Confirmation,
+    /// Names of symbols that people look at: they come first everywhere.
+    pub watched: Vec<String>,
     /// How often is looked for something to confirm.
     pub tick: Duration,
     /// How long the feed is waited for at the start before history goes first.
@@ -89,6 +91,10 @@ pub enum BackfillCommand {
     Add(Vec<SymbolId>),
     /// These are no longer.
     Retire(Vec<SymbolId>),
+    /// The engine has lost what it knew of these: it is given the newest klines again.
+    Reseed(Vec<SymbolId>),
+    /// People look at these now, and no longer at others.
+    Watch(Vec<SymbolId>),
 }
 
 /// Tells the exchange's time.

@@ -2,9 +2,10 @@
 
 use klagg_binance::BinanceError;
 use klagg_engine::EngineError;
-use klagg_kline::Period;
 use klagg_store::StoreError;
 use klagg_symbols::SymbolsError;
+
+use crate::event::Failure;
 
 /// A failure of discovery, of the backfill or of a single page.
 #[derive(Debug, thiserror::Error)]
@@ -28,16 +29,6 @@ pub enum BackfillError {
         /// Why not.
         #[source]
         source: BinanceError,
-    },
-    /// A page is well formed and yet not the klines that were asked for.
-    #[error("klines {period} of {symbol} refused: {reason}")]
-    Page {
-        /// Name of the symbol.
-        symbol: String,
-        /// The period asked for.
-        period: Period,
-        /// Which rule the page breaks.
-        reason: &'static str,
     },
     /// The store cannot be read or written.
     #[error("the store failed while {doing}")]
@@ -70,7 +61,6 @@ impl BackfillError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Exchange { source, .. } => source.is_retryable(),
-            Self::Page { .. } => true,
             Self::Setting { .. }
             | Self::Store { .. }
             | Self::Engine(_)
@@ -80,18 +70,14 @@ impl BackfillError {
             | Self::ReaderLost => false,
         }
     }
+}
 
-    /// Whether the exchange answers nobody, as far as this tells: another request would fail too.
-    pub(crate) const fn is_of_exchange(&self) -> bool {
-        use BinanceError::{Limited, Transport, Unavailable};
-        matches!(
-            self,
-            Self::Exchange { source: Transport { .. } | Unavailable { .. } | Limited { .. }, .. }
-        )
-    }
-
-    /// Whether the backfill cannot go on: what it hands klines to is gone.
-    pub(crate) const fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Exchange { .. } | Self::Page { .. })
+/// What a failed request means for the next ones.
+pub(crate) const fn failure_of(error: &BinanceError) -> Failure {
+    use BinanceError::{Limited, Transport, Unavailable};
+    match error {
+        Transport { .. } | Unavailable { .. } | Limited { .. } => Failure::Exchange,
+        error if error.is_retryable() => Failure::Odd,
+        _ => Failure::Refused,
     }
 }

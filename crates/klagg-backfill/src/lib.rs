@@ -8,17 +8,20 @@
 //! - A longer kline is folded only from children that are all confirmed.
 //! - Everything runs inside one future: nothing is detached, dropping it ends all requests.
 //!
-//! What decides is pure ([`plan()`], the fold, the comparison); [`backfill_task`] is the shell.
+//! What decides is pure: [`BackfillCore`], a state machine of events and actions around
+//! [`plan()`], the fold and the comparison. [`backfill_task`] is the shell that carries its actions
+//! out.
 //! Deliberately absent: sockets, SQL, the exchange's JSON.
 //!
 //! How a start goes: what the store has is loaded; what open klines are made of is fetched; the
 //! minute in which the feed began is fetched once it is final (the seam, after which nothing is
 //! missing); then all older history, while closed minutes are compared with the exchange's own.
 
+mod action;
 mod config;
-mod confirm;
-mod desk;
+mod core;
 mod error;
+mod event;
 mod load;
 mod pages;
 mod plan;
@@ -30,8 +33,11 @@ mod state;
 mod symbols;
 mod task;
 
+pub use action::{Action, Level, Notice, Request, RequestId, What};
 pub use config::{BackfillCommand, BackfillConfig, BackfillParts, Clock, Confirmation, StoreParts};
+pub use core::BackfillCore;
 pub use error::BackfillError;
+pub use event::{Answer, Event, Failure, Now, Stored, SymbolSpec};
 pub use pages::Page;
 pub use plan::{Depth, Held, Wanted, plan};
 pub use progress::{BackfillCounts, BackfillProgress, Phase};

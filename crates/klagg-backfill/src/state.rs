@@ -36,7 +36,9 @@ pub(crate) struct SymbolState {
     /// After a failure: not to be asked for again before, by the client's clock.
     pub(crate) retry_at: Duration,
     /// The exchange refuses requests for this symbol, whatever is asked.
-    pub(crate) refused: bool,
+    pub(crate) is_refused: bool,
+    /// Whether one of the minutes since the anchor may be provisional.
+    pub(crate) is_doubtful: bool,
     /// Pages in a row that came and were not what was asked for.
     pub(crate) odd_pages: u32,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
@@ -66,7 +68,8 @@ impl SymbolState {
             stored_until: vec![None; count],
             anchor: None,
             retry_at: Duration::ZERO,
-            refused: false,
+            is_refused: false,
+            is_doubtful: false,
             odd_pages: 0,
             ends_at: None,
             periods: periods.clone(),

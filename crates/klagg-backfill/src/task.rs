@@ -1,48 +1,76 @@
-//! The phases, one after the other: load, recent, seam; then history and confirmation together.
+//! The shell: carries out what the core wants, and tells it what happens.
+//!
+//! Always true here:
+//! - Everything runs inside one future: when it is dropped or ends, no request is under way.
+//! - Actions are carried out in their order. While store or history have no room, none is, and so
+//!   no further page is asked for.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use klagg_binance::Priority;
-use klagg_kline::{Period, SymbolId, UnixMillis};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use klagg_binance::{KlineQuery, Priority, RestClient};
+use klagg_engine::{EngineControl, EngineError, HistoryPage};
+use klagg_kline::{KlineRecord, PeriodSet, SymbolId, UnixMillis};
+use klagg_store::{StoredKline, SubmitError};
+use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{BackfillCommand, BackfillConfig, BackfillParts};
-use crate::confirm::{Due, is_confirmed, round};
-use crate::desk::{Desk, DeskParts};
-use crate::load::load;
-use crate::plan::Depth;
-use crate::{BackfillCounts, BackfillError, Phase};
+use crate::action::{Action, Level, Notice, Request, RequestId, What};
+use crate::config::{BackfillCommand, BackfillConfig, BackfillParts, Clock, StoreParts};
+use crate::error::failure_of;
+use crate::event::{Answer, Event, Now, SymbolSpec};
+use crate::load::{Loader, Visit};
+use crate::{BackfillCore, BackfillCounts, BackfillError, BackfillProgress};
 
-/// Pause before history that could not be fetched is planned again.
-const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// Symbols that are planned together at least: few enough that progress is seen to move.
-const SYMBOLS_AT_ONCE: usize = 16;
+/// How often a full queue of the store is asked again.
+const STORE_RETRY: Duration = Duration::from_millis(5);
+/// Longest sleep while nothing is due.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Fetches history, meets live, and confirms, until shutdown.
 ///
 /// Everything runs inside this future: when it is dropped or ends, no request is under way.
 ///
 /// # Errors
-/// [`BackfillError`] if the store cannot be read, or if history, store or engine do not take
-/// klines any more. What the exchange does not give is asked for again and again, and counted.
+/// [`BackfillError`] if a number of the configuration cannot work, or if history, store or engine
+/// do not take klines any more. What the exchange does not give is asked for again and again, and
+/// counted; what the store cannot tell is fetched anew.
 pub async fn backfill_task(
     config: BackfillConfig,
     symbols: Vec<SymbolId>,
     parts: BackfillParts,
 ) -> Result<BackfillCounts, BackfillError> {
-    config.check()?;
-    let BackfillParts { rest, index, engine, history, pages, store, clock, .. } = parts;
-    let BackfillParts { mut live_from, mut commands, progress, mut shutdown, .. } = parts;
-    let counts = progress.subscribe();
-    let parts = DeskParts { rest, index, engine, history, pages, store, clock, progress };
-    let desk = Desk::new(config, parts);
+    let BackfillParts { rest, index, engine, history, pages, store, clock, progress, .. } = parts;
+    let BackfillParts { mut live_from, mut commands, mut shutdown, .. } = parts;
+    let periods = config.periods.clone();
+    let (writer, loader) = match store {
+        Some(StoreParts { reader, writer }) => {
+            let loader = Loader::new(reader, periods.clone(), config.capacity.clone());
+            (Some(writer), Some(loader))
+        }
+        None => (None, None),
+    };
+    let mut shell = Shell {
+        core: BackfillCore::new(config, history)?,
+        // The core repeats by its own policy.
+        rest: rest.with_attempts(1),
+        index,
+        clock,
+        progress,
+        loader,
+        outlet: Outlet { periods, engine, pages, writer },
+        outbox: VecDeque::new(),
+        under_way: FuturesUnordered::new(),
+    };
     let outcome = tokio::select! {
         biased;
         () = stopped(&mut shutdown) => Ok(()),
-        outcome = run(&desk, symbols, &mut live_from, &mut commands) => outcome,
+        outcome = shell.run(symbols, &mut live_from, &mut commands) => outcome,
     };
-    let counts = counts.borrow().counts;
-    outcome.map(|()| counts)
+    outcome.map(|()| shell.core.progress().counts)
 }
 
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
@@ -50,168 +78,273 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     drop(shutdown.wait_for(|&stop| stop).await);
 }
 
-async fn run(
-    desk: &Desk,
-    symbols: Vec<SymbolId>,
-    live_from: &mut watch::Receiver<Option<UnixMillis>>,
-    commands: &mut mpsc::Receiver<BackfillCommand>,
-) -> Result<(), BackfillError> {
-    desk.enter(Phase::Loading);
-    let symbols = desk.add(&symbols);
-    let total = symbols.len();
-    desk.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
-    load_or_fetch(desk, &symbols).await?;
-    measure_clock(desk).await;
-    desk.enter(Phase::Recent);
-    sweep(desk, &symbols, Depth::Recent, Priority::Normal).await?;
-    desk.enter(Phase::Seam);
-    let patience = desk.config.live_patience;
-    let delivers =
-        tokio::time::timeout(patience, live_from.wait_for(Option::is_some)).await.is_ok();
-    if delivers {
-        seam(desk, live_from, Some(commands)).await?;
-    } else {
-        tracing::warn!("the feed does not deliver; history is fetched meanwhile");
-    }
-    desk.enter(Phase::History);
-    tokio::select! {
-        outcome = keep_history(desk) => outcome,
-        outcome = keep_confirming(desk, commands) => outcome,
-        Err(error) = seam(desk, live_from, None), if !delivers => Err(error),
-    }
+struct Shell {
+    core: BackfillCore,
+    rest: RestClient,
+    index: SymbolIndex,
+    clock: Clock,
+    progress: watch::Sender<BackfillProgress>,
+    loader: Option<Loader>,
+    outlet: Outlet,
+    /// What is still to be done. Bounded by the requests that may be under way, since none is
+    /// sent while anything waits here.
+    outbox: VecDeque<Action>,
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
 }
 
-/// The minute in which the feed began is not complete here: its official kline closes the seam.
-/// `commands` are obeyed meanwhile, if nobody else does.
-async fn seam(
-    desk: &Desk,
-    live_from: &mut watch::Receiver<Option<UnixMillis>>,
-    mut commands: Option<&mut mpsc::Receiver<BackfillCommand>>,
-) -> Result<(), BackfillError> {
-    // Without anybody to tell when the feed began, nothing live will have to be met.
-    let began = match live_from.wait_for(Option::is_some).await {
-        Ok(began) => *began,
-        Err(_) => None,
-    };
-    let began = began.unwrap_or_else(|| (desk.clock)());
-    let until = Period::M1.next_open_time(began);
-    loop {
-        if desk.settled() >= until {
-            round(desk, Due::All, Priority::Urgent).await?;
-        }
-        if is_confirmed(desk, until) {
-            tracing::info!(%until, "history and live have met");
-            desk.tell(|progress| progress.ready = true);
-            return Ok(());
-        }
-        tokio::time::sleep(desk.config.tick).await;
-        while let Some(Ok(command)) = commands.as_mut().map(|commands| commands.try_recv()) {
-            obey(desk, command).await?;
-        }
-    }
+/// What was under way and has ended.
+enum Done {
+    Answered(RequestId, Answer),
+    ClockMeasured,
+    Visited(Visit),
 }
 
-/// Fetches all that the history keeps, then looks now and then for what is missing.
-async fn keep_history(desk: &Desk) -> Result<(), BackfillError> {
-    loop {
-        let symbols: Vec<SymbolId> = desk.states().keys().copied().collect();
-        let failed = sweep(desk, &symbols, Depth::Full, Priority::Bulk).await?;
-        if failed > 0 {
-            tracing::warn!(pages = failed, "history has holes; asking again");
-            tokio::time::sleep(RETRY_PAUSE.min(desk.config.audit_cadence)).await;
-            continue;
-        }
-        desk.tell(|progress| progress.history_complete = true);
-        desk.enter(Phase::Confirming);
-        tokio::time::sleep(desk.config.audit_cadence).await;
-        measure_clock(desk).await;
-    }
-}
-
-/// Plans and fetches what is missing, some symbols at a time, and tells how far it is. Gives how
-/// many pages did not come.
-async fn sweep(
-    desk: &Desk,
-    symbols: &[SymbolId],
-    depth: Depth,
-    priority: Priority,
-) -> Result<u64, BackfillError> {
-    let total = symbols.len();
-    desk.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
-    let started = desk.rest.clock().elapsed();
-    let (mut failed, mut done) = (0, 0);
-    for chunk in symbols.chunks(desk.config.concurrency.max(SYMBOLS_AT_ONCE)) {
-        failed += desk.pass(chunk, depth, priority).await?;
-        done += chunk.len();
-        let spent = desk.rest.clock().elapsed().saturating_sub(started);
-        let left = u32::try_from(total - done).unwrap_or(u32::MAX);
-        let pace = spent / u32::try_from(done.max(1)).unwrap_or(u32::MAX);
-        desk.tell(|progress| {
-            progress.symbols_done = done;
-            progress.remaining = Some(pace.saturating_mul(left));
-        });
-    }
-    desk.tell(|progress| progress.remaining = None);
-    Ok(failed)
-}
-
-async fn keep_confirming(
-    desk: &Desk,
-    commands: &mut mpsc::Receiver<BackfillCommand>,
-) -> Result<(), BackfillError> {
-    let mut open = true;
-    loop {
-        tokio::select! {
-            biased;
-            command = commands.recv(), if open => match command {
-                Some(command) => obey(desk, command).await?,
-                None => open = false,
-            },
-            () = tokio::time::sleep(desk.config.tick) => {
-                round(desk, Due::ByRule, Priority::Normal).await?;
-            }
-        }
-    }
-}
-
-async fn obey(desk: &Desk, command: BackfillCommand) -> Result<(), BackfillError> {
-    match command {
-        BackfillCommand::Add(symbols) => {
-            let added = desk.add(&symbols);
-            load_or_fetch(desk, &added).await?;
-            desk.pass(&added, Depth::Recent, Priority::Urgent).await?;
-            // The rest of their history comes with the next audit, or now if they are few.
-            desk.pass(&added, Depth::Full, Priority::Normal).await.map(|_| ())
-        }
-        BackfillCommand::Retire(symbols) => {
-            // The minutes up to now are still to be confirmed; then it is left.
-            let ends_at = Period::M1.next_open_time((desk.clock)());
-            let mut states = desk.states();
-            for symbol in symbols {
-                if let Some(state) = states.get_mut(&symbol) {
-                    state.ends_at = Some(ends_at);
+impl Shell {
+    async fn run(
+        &mut self,
+        symbols: Vec<SymbolId>,
+        live_from: &mut watch::Receiver<Option<UnixMillis>>,
+        commands: &mut mpsc::Receiver<BackfillCommand>,
+    ) -> Result<(), BackfillError> {
+        let (mut waits_for_live, mut obeys) = (true, true);
+        let added = self.added(&symbols);
+        self.tell(added);
+        loop {
+            self.carry_out()?;
+            let deadline = self.core.next_deadline();
+            let sleep = deadline.map_or(IDLE, |at| at.saturating_sub(self.now().local));
+            tokio::select! {
+                biased;
+                outcome = self.outlet.deliver(&mut self.outbox), if !self.outbox.is_empty() => {
+                    outcome?;
                 }
+                Some(done) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    self.on_done(done);
+                }
+                command = commands.recv(), if obeys => match command {
+                    Some(command) => self.obey(command),
+                    None => obeys = false,
+                },
+                since = live_from.wait_for(Option::is_some), if waits_for_live => {
+                    // Without anybody to tell, nothing live will have to be met.
+                    let since = since.ok().and_then(|since| *since);
+                    waits_for_live = false;
+                    self.tell(Event::Live(since.unwrap_or_else(|| (self.clock)())));
+                }
+                () = tokio::time::sleep(sleep) => self.tell(Event::Timer),
             }
-            Ok(())
         }
+    }
+
+    fn now(&self) -> Now {
+        Now { local: self.rest.clock().elapsed(), exchange: (self.clock)() }
+    }
+
+    /// Tells the core; what it only wants to be said is said at once.
+    fn tell(&mut self, event: Event) {
+        let now = self.now();
+        let mut actions = Vec::new();
+        self.core.on_event(now, Event::Weight(self.rest.weight()), &mut actions);
+        self.core.on_event(now, event, &mut actions);
+        for action in actions {
+            match action {
+                Action::Say(notice) => say(&notice),
+                action => self.outbox.push_back(action),
+            }
+        }
+    }
+
+    /// Symbols that the index holds, with what it knows of them.
+    fn added(&self, symbols: &[SymbolId]) -> Event {
+        let table = self.index.load();
+        let mut added = Vec::with_capacity(symbols.len());
+        for &id in symbols {
+            let Some(entry) = table.entry(id) else {
+                tracing::error!(symbol = %id, "a symbol that the index does not hold");
+                continue;
+            };
+            let (name, first_open_time) = (entry.name.clone(), entry.first_open_time);
+            added.push(SymbolSpec { id, name, first_open_time });
+        }
+        Event::Added(added)
+    }
+
+    fn obey(&mut self, command: BackfillCommand) {
+        let event = match command {
+            BackfillCommand::Add(symbols) => self.added(&symbols),
+            BackfillCommand::Retire(symbols) => Event::Retired(symbols),
+            BackfillCommand::Reseed(symbols) => Event::Reseed(symbols),
+            BackfillCommand::Watch(symbols) => Event::Watched(symbols),
+        };
+        self.tell(event);
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Answered(id, answer) => self.tell(Event::Answered { id, answer }),
+            Done::ClockMeasured => self.tell(Event::ClockMeasured),
+            Done::Visited(Visit { symbols, read }) => {
+                let (reader, stored) = match read {
+                    Ok((reader, stored)) => (Some(reader), stored),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        let what = "the store cannot be read; its klines are fetched anew";
+                        tracing::error!(error, "{what}");
+                        (None, Vec::new())
+                    }
+                };
+                for stored in stored {
+                    self.tell(Event::Stored(stored));
+                }
+                if let Some(loader) = &mut self.loader {
+                    loader.returned(reader);
+                }
+                self.tell(Event::Loaded(symbols));
+            }
+        }
+    }
+
+    /// Carries out what needs no waiting, up to the first action that does.
+    fn carry_out(&mut self) -> Result<(), BackfillError> {
+        while let Some(action) = self.outbox.pop_front() {
+            match action {
+                Action::HandOver { .. } | Action::Show { .. } => {
+                    self.outbox.push_front(action);
+                    return Ok(());
+                }
+                Action::Load(symbols) => match &mut self.loader {
+                    Some(loader) => loader.add(symbols),
+                    None => self.tell(Event::Loaded(symbols)),
+                },
+                Action::Ask(request) => self.under_way.push(ask(self.rest.clone(), request)),
+                Action::MeasureClock => self.under_way.push(measure(self.rest.clone())),
+                Action::Supply { symbol, index, records } => {
+                    self.outlet.supply(symbol, index, records)?;
+                }
+                Action::Say(notice) => say(&notice),
+                Action::Progress => self.publish(),
+            }
+        }
+        if let Some(visit) = self.loader.as_mut().and_then(Loader::next_visit) {
+            self.under_way.push(Box::pin(async { Done::Visited(visit.await) }));
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let progress = self.core.progress();
+        let phase = progress.phase;
+        if self.progress.borrow().phase != phase {
+            tracing::info!(phase = phase.as_str(), "backfill");
+        }
+        self.progress.send_replace(progress.clone());
     }
 }
 
-/// Loads what the store has. Where it cannot be read, the exchange is asked instead.
-async fn load_or_fetch(desk: &Desk, symbols: &[SymbolId]) -> Result<(), BackfillError> {
-    match load(desk, symbols).await {
-        Err(error @ (BackfillError::Store { .. } | BackfillError::ReaderLost)) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "the store cannot be read; its klines are fetched anew");
-            Ok(())
-        }
-        outcome => outcome,
+fn say(notice: &Notice) {
+    match notice.level() {
+        Level::Info => tracing::info!("{notice}"),
+        Level::Warning => tracing::warn!("{notice}"),
+        Level::Error => tracing::error!("{notice}"),
     }
+}
+
+/// Asks the exchange once.
+fn ask(rest: RestClient, request: Request) -> BoxFuture<'static, Done> {
+    Box::pin(async move {
+        let Request { name, what, priority, .. } = &request;
+        let answer = match *what {
+            What::Klines(page) => {
+                let (start, end) = (Some(page.from), Some(page.last_open_time()));
+                let query = KlineQuery { start, end, limit: page.klines };
+                rest.klines(name, page.period, query, *priority).await.map(Answer::Klines)
+            }
+            What::Trades { from, limit } => {
+                let rows = rest.agg_trades(name, Some(from), limit, *priority).await;
+                rows.map(|rows| Answer::Trades(rows.iter().map(|row| row.trade).collect()))
+            }
+        };
+        let answer = answer.unwrap_or_else(|source| {
+            let failure = failure_of(&source);
+            let error = BackfillError::Exchange { what: request.to_string(), source };
+            tracing::error!(error = &error as &dyn std::error::Error, "will be asked for again");
+            Answer::Failed(failure)
+        });
+        Done::Answered(request.id, answer)
+    })
 }
 
 /// Measures how far the exchange's clock is from ours; without an answer, the last distance stays.
-async fn measure_clock(desk: &Desk) {
-    if let Err(error) = desk.rest.server_time(Priority::Urgent).await {
-        tracing::warn!(%error, "the exchange does not tell its time");
+fn measure(rest: RestClient) -> BoxFuture<'static, Done> {
+    Box::pin(async move {
+        if let Err(error) = rest.server_time(Priority::Urgent).await {
+            tracing::warn!(%error, "the exchange does not tell its time");
+        }
+        Done::ClockMeasured
+    })
+}
+
+/// Where klines go.
+struct Outlet {
+    periods: PeriodSet,
+    engine: EngineControl,
+    pages: mpsc::Sender<HistoryPage>,
+    writer: Option<klagg_store::WriterHandle>,
+}
+
+impl Outlet {
+    fn supply(
+        &self,
+        symbol: SymbolId,
+        index: usize,
+        records: Vec<KlineRecord>,
+    ) -> Result<(), BackfillError> {
+        match self.engine.supply(symbol, self.periods.get(index), records) {
+            Err(error @ EngineError::WorkerGone { .. }) => Err(BackfillError::Engine(error)),
+            Err(error) => {
+                tracing::error!(%symbol, %error, "the engine refused klines");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Delivers the first action of the outbox, which is one for store or history. Can be dropped
+    /// at any point and begun again.
+    async fn deliver(&self, outbox: &mut VecDeque<Action>) -> Result<(), BackfillError> {
+        if let Some(Action::HandOver { symbol, index, records }) = outbox.front() {
+            let (symbol, index, records) = (*symbol, *index, records.clone());
+            self.store_rows(symbol, index, &records).await?;
+            outbox[0] = Action::Show { symbol, index, records };
+        }
+        let room = self.pages.reserve().await.map_err(|_| BackfillError::HistoryClosed)?;
+        if let Some(Action::Show { symbol, index, records }) = outbox.pop_front() {
+            let period = self.periods.get(index);
+            room.send(HistoryPage { symbol, period, records });
+        }
+        Ok(())
+    }
+
+    /// Gives records to the store; waits while it has no room.
+    async fn store_rows(
+        &self,
+        symbol: SymbolId,
+        index: usize,
+        records: &[KlineRecord],
+    ) -> Result<(), BackfillError> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let period = self.periods.get(index);
+        let row = |record: &KlineRecord| StoredKline { symbol, period, record: *record };
+        let mut rows: Vec<StoredKline> = records.iter().map(row).collect();
+        loop {
+            match writer.try_submit(rows) {
+                Ok(()) => return Ok(()),
+                Err(SubmitError::Full(back)) => {
+                    rows = back;
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+                Err(SubmitError::Stopped(_)) => return Err(BackfillError::StoreStopped),
+            }
+        }
     }
 }

@@ -136,6 +136,14 @@ impl RestClient {
         })
     }
 
+    /// The same client with another number of attempts for a request, the first included: 1 for
+    /// callers that repeat by a policy of their own.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts_max: u32) -> Self {
+        self.attempts_max = attempts_max.max(1);
+        self
+    }
+
     /// Everything that is traded, and the bytes it came in. Takes over the weight limit it states.
     ///
     /// # Errors

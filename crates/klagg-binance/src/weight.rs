@@ -78,8 +78,10 @@ pub enum Refusal {
 }
 
 /// A look at the budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WeightStatus {
+    /// The exchange's limit for a minute, for everybody at our address.
+    pub limit: u32,
     /// What may be spent in a minute: our share of the limit.
     pub allowance: u32,
     /// Granted within the last minute or under way.
@@ -124,6 +126,9 @@ pub struct WeightBudget {
 }
 
 impl WeightBudget {
+    /// The least limit that is believed.
+    pub const LIMIT_MIN: u32 = LIMIT_MIN;
+
     /// A budget of `share_percent` of `limit` a minute.
     ///
     /// # Panics
@@ -261,6 +266,7 @@ impl WeightBudget {
     pub fn status(&mut self, now: UnixMillis) -> WeightStatus {
         self.advance(now);
         WeightStatus {
+            limit: self.limit,
             allowance: self.allowance(),
             used: self.settled_sum + self.under_way,
             used_at_exchange: self.exchange_used,

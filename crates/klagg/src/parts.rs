@@ -168,6 +168,7 @@ pub(crate) fn backfill(config: &Config) -> BackfillConfig {
         } else {
             Confirmation::Doubtful
         },
+        watched: Vec::new(),
         tick: Duration::from_millis(250),
         live_patience: Duration::from_secs(30),
         retry_pause: Duration::from_secs(5),

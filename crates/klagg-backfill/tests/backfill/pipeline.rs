@@ -209,6 +209,7 @@ fn backfill_config(periods: PeriodSet) -> BackfillConfig {
         concurrency: 8,
         settle_ms: 2_500,
         confirmation: Confirmation::Everything { wait_ms: 60_000 },
+        watched: Vec::new(),
         tick: Duration::from_millis(5),
         live_patience: PATIENCE,
         retry_pause: Duration::from_millis(10),

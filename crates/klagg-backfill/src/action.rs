@@ -1,0 +1,203 @@
+//! What the backfill wants done. Actions are carried out in their order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use klagg_binance::{AGG_TRADES_WEIGHT, Priority, klines_weight};
+use klagg_kline::{KlineRecord, Period, SymbolId, TradeId, UnixMillis};
+
+use crate::pages::Page;
+
+/// Number of a request, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Read what the store has of these symbols; tell each part with
+    /// [`Event::Stored`](crate::Event::Stored) and the end with
+    /// [`Event::Loaded`](crate::Event::Loaded).
+    Load(Vec<SymbolId>),
+    /// Ask the exchange, once its weight may be spent.
+    Ask(Request),
+    /// Ask the exchange for its time and set the clock by it; tell with
+    /// [`Event::ClockMeasured`](crate::Event::ClockMeasured), whatever came.
+    MeasureClock,
+    /// Confirmed klines: to the store, then to the history.
+    HandOver {
+        /// Which symbol.
+        symbol: SymbolId,
+        /// Index of the period.
+        index: usize,
+        /// The klines, ascending.
+        records: Vec<KlineRecord>,
+    },
+    /// Klines that the store has already: to the history.
+    Show {
+        /// Which symbol.
+        symbol: SymbolId,
+        /// Index of the period.
+        index: usize,
+        /// The klines, ascending.
+        records: Vec<KlineRecord>,
+    },
+    /// Klines that open and just closed klines are made of: to the engine.
+    Supply {
+        /// Which symbol.
+        symbol: SymbolId,
+        /// Index of the period.
+        index: usize,
+        /// The klines, ascending.
+        records: Vec<KlineRecord>,
+    },
+    /// Something for the log.
+    Say(Notice),
+    /// [`BackfillCore::progress`](crate::BackfillCore::progress) has changed.
+    Progress,
+}
+
+/// A request to the exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Comes back with the answer.
+    pub id: RequestId,
+    /// Whose klines or trades.
+    pub symbol: SymbolId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is asked for.
+    pub what: What,
+    /// Who goes first when weight is short.
+    pub priority: Priority,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// The klines of a page.
+    Klines(Page),
+    /// Aggregate trades by id.
+    Trades {
+        /// The first one.
+        from: TradeId,
+        /// How many at most.
+        limit: u16,
+    },
+}
+
+impl Request {
+    /// What it costs.
+    pub const fn weight(&self) -> u32 {
+        match self.what {
+            What::Klines(page) => klines_weight(page.klines),
+            What::Trades { .. } => AGG_TRADES_WEIGHT,
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.what {
+            What::Klines(page) => write!(formatter, "klines {} of {name}", page.period),
+            What::Trades { from, .. } => write!(formatter, "trades of {name} from id {from}"),
+        }
+    }
+}
+
+/// How loud a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Somebody should look if it repeats.
+    Warning,
+    /// Somebody should look.
+    Error,
+}
+
+/// Something for the log; its [`fmt::Display`] is the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A page came and breaks a rule; it is asked for again.
+    PageRefused {
+        /// Name of the symbol.
+        name: Arc<str>,
+        /// The period asked for.
+        period: Period,
+        /// Which rule it breaks.
+        reason: &'static str,
+    },
+    /// The exchange now answers differently for klines that were confirmed.
+    ConfirmedChanged {
+        /// Name of the symbol.
+        name: Arc<str>,
+        /// Their period.
+        period: Period,
+        /// How many.
+        count: u64,
+    },
+    /// Rows of the store are damaged and fetched anew.
+    RowsDamaged {
+        /// Name of the symbol.
+        name: Arc<str>,
+        /// How many.
+        count: u64,
+    },
+    /// The last minutes of a symbol that ended could not be confirmed.
+    LastMinutesMissing {
+        /// Name of the symbol.
+        name: Arc<str>,
+    },
+    /// The feed does not deliver; history goes first.
+    FeedSilent,
+    /// History and live have met at this minute.
+    Met(UnixMillis),
+    /// So many pages of history did not come; they are asked for again.
+    HistoryHoles(u64),
+}
+
+impl Notice {
+    /// How loud it is.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Met(_) => Level::Info,
+            Self::FeedSilent | Self::HistoryHoles(_) => Level::Warning,
+            Self::PageRefused { .. }
+            | Self::ConfirmedChanged { .. }
+            | Self::RowsDamaged { .. }
+            | Self::LastMinutesMissing { .. } => Level::Error,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PageRefused { name, period, reason } => {
+                write!(formatter, "klines {period} of {name} refused, asking again: {reason}")
+            }
+            Self::ConfirmedChanged { name, period, count } => write!(
+                formatter,
+                "the exchange changed {count} klines {period} of {name} that were confirmed"
+            ),
+            Self::RowsDamaged { name, count } => {
+                write!(formatter, "{count} stored klines of {name} are damaged; fetched anew")
+            }
+            Self::LastMinutesMissing { name } => {
+                write!(formatter, "{name} has ended, and its last minutes could not be confirmed")
+            }
+            Self::FeedSilent => {
+                formatter.write_str("the feed does not deliver; history is fetched meanwhile")
+            }
+            Self::Met(until) => write!(formatter, "history and live have met at {until}"),
+            Self::HistoryHoles(pages) => {
+                write!(formatter, "history lacks {pages} pages that did not come; asking again")
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Where answers arrive and are handed on: to the history, the store and the engine.
+//!
+//! Always true here: what is handed on was checked against what was asked for; a page that does
+//! not come or is refused is counted and stays missing, so that it is planned again.
+
+use klagg_engine::{HistoryQuery, Keep};
+use klagg_kline::{Kline, KlineRecord, KlineStatus, SymbolId};
+
+use super::passes::Outcome;
+use super::{Asked, BackfillCore, Owner, UNWELL_PAUSE_MIN, Unwell};
+use crate::action::{Action, Notice, RequestId};
+use crate::event::{Answer, Failure, Now};
+use crate::plan::Depth;
+use crate::record::settle;
+use crate::state::Confirmed;
+
+impl BackfillCore {
+    pub(super) fn on_answered(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        answer: Answer,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(asked) = self.asked.remove(&id) else { return };
+        if asked.owner == Owner::Settled {
+            self.settle_settled(now, asked.page);
+        }
+        let outcome = match answer {
+            Answer::Klines(klines) => {
+                self.unwell = Unwell::default();
+                self.on_page(now, asked, klines, actions)
+            }
+            Answer::Trades(_) => {
+                self.failed(now, asked.symbol, Failure::Odd);
+                Outcome::Failed
+            }
+            Answer::Failed(failure) => {
+                self.failed(now, asked.symbol, failure);
+                match failure {
+                    Failure::Exchange => Outcome::Postponed,
+                    Failure::Refused | Failure::Odd => Outcome::Failed,
+                }
+            }
+        };
+        if let Owner::Pass(pass) = asked.owner {
+            self.on_pass_page(pass, asked.page, outcome);
+        }
+        if !matches!(asked.owner, Owner::Pass(_)) && self.due.is_empty() {
+            // What it brought may be all that was waited for.
+            self.look_at = self.look_at.min(now.local);
+        }
+    }
+
+    fn on_page(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        klines: Vec<Kline>,
+        actions: &mut Vec<Action>,
+    ) -> Outcome {
+        let Asked { symbol, index, page, .. } = asked;
+        let settled = self.settled(now);
+        let Some(state) = self.states.get_mut(&symbol) else { return Outcome::Taken };
+        let fetched = klines.len() as u64;
+        state.is_refused = false;
+        let wanted = super::wanted_recently(&self.config, state.first_open_time, settled);
+        let confirmed = match state.take_page(index, &page, klines, &wanted) {
+            Ok(confirmed) => confirmed,
+            Err(reason) => {
+                let (name, period) = (state.name.clone(), page.period);
+                state.odd_pages += 1;
+                state.retry_at = now.local + self.config.retry_pause;
+                // Perhaps it ended a little earlier, and has no klines from there on.
+                state.ends_at = state.ends_at.map(|at| at.plus(-60_000));
+                self.count(|counts| counts.pages_refused += 1);
+                actions.push(Action::Say(Notice::PageRefused { name, period, reason }));
+                return Outcome::Failed;
+            }
+        };
+        state.odd_pages = 0;
+        let folded = confirmed.iter().filter(|part| part.index != index);
+        let folded = folded.map(|part| part.klines.len() as u64).sum::<u64>();
+        self.count(|counts| {
+            counts.pages += 1;
+            counts.klines_fetched += fetched;
+            counts.klines_folded += folded;
+        });
+        for part in confirmed {
+            self.hand_on(now, symbol, part, actions);
+        }
+        Outcome::Taken
+    }
+
+    /// Counts a failure, and leaves the symbol alone for a while; everybody, if it is nobody's.
+    fn failed(&mut self, now: Now, symbol: SymbolId, failure: Failure) {
+        if let Some(state) = self.states.get_mut(&symbol) {
+            state.retry_at = now.local + self.config.retry_pause;
+            state.is_refused = failure == Failure::Refused;
+            state.odd_pages += u32::from(failure != Failure::Exchange);
+        }
+        if failure == Failure::Exchange {
+            let Unwell { failures, until } = &mut self.unwell;
+            // Those that were under way together tell only once that nobody is answered.
+            if now.local >= *until {
+                *failures += 1;
+                let doubled = UNWELL_PAUSE_MIN.saturating_mul(1 << (*failures - 1).min(16));
+                *until = now.local + doubled.min(self.config.retry_pause);
+            }
+        }
+        self.count(|counts| counts.pages_failed += 1);
+    }
+
+    /// Hands confirmed klines to the history, the store and the engine.
+    pub(super) fn hand_on(
+        &mut self,
+        now: Now,
+        symbol: SymbolId,
+        part: Confirmed,
+        actions: &mut Vec<Action>,
+    ) {
+        let Confirmed { index, klines } = part;
+        let (Some(first), Some(last)) = (klines.first(), klines.last()) else { return };
+        let (from, to) = (first.open_time, last.open_time);
+        let (limit, keep) = (klines.len(), Keep::Oldest);
+        let query = HistoryQuery { from: Some(from), to: Some(to), limit, keep };
+        let held = self.history.read(symbol, index, &query);
+        let (records, tally) = settle(&held, &klines);
+        let Some(state) = self.states.get(&symbol) else { return };
+        if tally.corrected_confirmed > 0 {
+            let (name, period) = (state.name.clone(), self.config.periods.get(index));
+            let count = tally.corrected_confirmed;
+            actions.push(Action::Say(Notice::ConfirmedChanged { name, period, count }));
+        }
+        // The engine compares for itself, also what the history had. It refuses a minute that is
+        // open to it and holds trades, as where the feed is behind: the newest of the last time.
+        // It has moved on since, so it is told of that one again.
+        let before = if index == 0 { state.before(0, from) } else { None };
+        if index == 0 {
+            self.count(|counts| {
+                counts.confirmed_equal += tally.equal;
+                counts.corrected_closed += tally.corrected_closed;
+                counts.corrected_provisional += tally.corrected_provisional;
+                counts.corrected_confirmed += tally.corrected_confirmed;
+            });
+        }
+        let status = KlineStatus::Confirmed;
+        let all = before.iter().chain(&klines);
+        let all = all.map(|kline| KlineRecord { kline: *kline, revision: 0, status });
+        self.supply(now, symbol, index, all, actions);
+        if !records.is_empty() {
+            actions.push(Action::HandOver { symbol, index, records });
+        }
+    }
+
+    /// Gives the engine those records that its open and just closed klines are made of.
+    pub(super) fn supply(
+        &self,
+        now: Now,
+        symbol: SymbolId,
+        index: usize,
+        records: impl Iterator<Item = KlineRecord>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.states.get(&symbol) else { return };
+        let from = self.wanted(state, Depth::Recent, now).recent_from(index);
+        let records: Vec<KlineRecord> =
+            records.filter(|record| record.kline.open_time >= from).collect();
+        if !records.is_empty() {
+            actions.push(Action::Supply { symbol, index, records });
+        }
+    }
+}

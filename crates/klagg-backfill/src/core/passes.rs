@@ -1,0 +1,225 @@
+//! A pass fetches what is missing of one symbol; a sweep passes over all of them.
+//!
+//! Always true here: the periods of a symbol are planned shortest first, each once the pages of
+//! the one before have come, so that what they bring is folded and not asked for.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use klagg_binance::Priority;
+use klagg_kline::SymbolId;
+
+use super::{Asked, BackfillCore, Lane, Owner};
+use crate::action::Action;
+use crate::event::Now;
+use crate::pages::Page;
+use crate::plan::{Depth, plan};
+
+/// Symbols that are planned by one event at most, so that none takes long.
+const PLANNED_MAX: usize = 256;
+
+/// Number of a pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PassId(u64);
+
+/// Fetches what is missing of a symbol, period by period.
+#[derive(Debug)]
+pub(super) struct Pass {
+    symbol: SymbolId,
+    depth: Depth,
+    priority: Priority,
+    /// Whether the sweep counts it; otherwise it is for a symbol that was just added.
+    of_sweep: bool,
+    /// How many periods have been planned.
+    planned: usize,
+    waiting: VecDeque<Page>,
+    under_way: usize,
+    /// Pages that did not come.
+    failed: u64,
+}
+
+/// A pass over all symbols.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    depth: Depth,
+    priority: Priority,
+    pending: VecDeque<SymbolId>,
+    total: usize,
+    done: usize,
+    failed: u64,
+    started: Duration,
+}
+
+/// What became of a page of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Taken,
+    /// It did not come, or broke a rule.
+    Failed,
+    /// Nobody is answered just now: it is asked for again.
+    Postponed,
+}
+
+impl BackfillCore {
+    /// Begins to pass over all symbols that are loaded; those that are watched come first.
+    pub(super) fn begin_sweep(&mut self, now: Now, depth: Depth, priority: Priority) {
+        debug_assert!(self.sweep.is_none());
+        let loaded = self.states.values().filter(|state| !self.loading.contains(&state.id));
+        let (watched, others): (Vec<_>, Vec<_>) = loaded.partition(|state| self.is_watched(state));
+        let pending: VecDeque<SymbolId> =
+            watched.into_iter().chain(others).map(|state| state.id).collect();
+        let (total, started) = (pending.len(), now.local);
+        self.sweep = Some(Sweep { depth, priority, pending, total, done: 0, failed: 0, started });
+        self.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
+    }
+
+    /// Fetches what is missing of one symbol, besides the sweep.
+    pub(super) fn begin_pass(&mut self, symbol: SymbolId, depth: Depth, priority: Priority) {
+        self.add_pass(symbol, depth, priority, false);
+    }
+
+    fn add_pass(&mut self, symbol: SymbolId, depth: Depth, priority: Priority, of_sweep: bool) {
+        self.pass_id.0 += 1;
+        let (planned, under_way, failed) = (0, 0, 0);
+        let waiting = VecDeque::new();
+        let pass = Pass { symbol, depth, priority, of_sweep, planned, waiting, under_way, failed };
+        self.passes.insert(self.pass_id, pass);
+    }
+
+    /// Asks for pages of the sweep while there is room in its lane.
+    pub(super) fn issue_sweep(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let Some(Sweep { depth, priority, .. }) = self.sweep else { return };
+        let mut room = self.room(Lane::of(priority));
+        let mut at = PassId::default();
+        let mut planned = 0;
+        while room > 0 && planned < PLANNED_MAX {
+            let next = self.passes.range(at..).find(|(_, pass)| pass.of_sweep);
+            let Some((&id, _)) = next else {
+                let Some(symbol) = self.sweep.as_mut().and_then(|of| of.pending.pop_front()) else {
+                    break;
+                };
+                planned += 1;
+                self.add_pass(symbol, depth, priority, true);
+                at = self.pass_id;
+                continue;
+            };
+            room -= self.issue_pass(now, id, room, actions);
+            at = PassId(id.0 + 1);
+        }
+    }
+
+    /// Asks for pages of passes beside the sweep, as far as `room` goes; gives how many.
+    pub(super) fn issue_passes(
+        &mut self,
+        now: Now,
+        priority: Priority,
+        room: usize,
+        actions: &mut Vec<Action>,
+    ) -> usize {
+        let wanted = self.passes.iter().filter(|(_, of)| !of.of_sweep && of.priority == priority);
+        let ids: Vec<PassId> = wanted.map(|(&id, _)| id).collect();
+        let mut left = room;
+        for id in ids {
+            left -= self.issue_pass(now, id, left, actions);
+        }
+        room - left
+    }
+
+    /// Asks for up to `room` pages of a pass, and ends it if nothing is left of it.
+    fn issue_pass(
+        &mut self,
+        now: Now,
+        id: PassId,
+        room: usize,
+        actions: &mut Vec<Action>,
+    ) -> usize {
+        let mut issued = 0;
+        while issued < room {
+            let Some((page, asked)) = self.next_of(now, id) else { break };
+            debug_assert!(page.klines > 0);
+            issued += 1;
+            self.ask(asked, actions);
+        }
+        let over = self.passes.get(&id).is_some_and(|pass| {
+            pass.waiting.is_empty()
+                && pass.under_way == 0
+                && pass.planned >= self.config.periods.len()
+        });
+        if over && let Some(pass) = self.passes.remove(&id) {
+            self.end_pass(now, &pass);
+        }
+        issued
+    }
+
+    fn next_of(&mut self, now: Now, id: PassId) -> Option<(Page, Asked)> {
+        let periods = self.config.periods.len();
+        let mut pass = self.passes.remove(&id)?;
+        while pass.waiting.is_empty() && pass.under_way == 0 && pass.planned < periods {
+            if let Some(state) = self.states.get(&pass.symbol) {
+                let wanted = self.wanted(state, pass.depth, now);
+                pass.waiting.extend(plan(&state.held, &wanted, pass.planned));
+            }
+            pass.planned += 1;
+        }
+        let page = pass.waiting.pop_front();
+        pass.under_way += usize::from(page.is_some());
+        let (symbol, priority, owner) = (pass.symbol, pass.priority, Owner::Pass(id));
+        let index = pass.planned.saturating_sub(1);
+        self.passes.insert(id, pass);
+        page.map(|page| (page, Asked { symbol, index, page, owner, priority }))
+    }
+
+    /// A page of a pass was answered.
+    pub(super) fn on_pass_page(&mut self, id: PassId, page: Page, outcome: Outcome) {
+        let Some(pass) = self.passes.get_mut(&id) else { return };
+        debug_assert!(pass.under_way > 0);
+        pass.under_way -= 1;
+        match outcome {
+            Outcome::Taken => {}
+            Outcome::Failed => pass.failed += 1,
+            Outcome::Postponed => pass.waiting.push_front(page),
+        }
+    }
+
+    fn end_pass(&mut self, now: Now, pass: &Pass) {
+        if pass.depth == Depth::Recent {
+            self.begin_watch(now, pass.symbol);
+        }
+        if pass.of_sweep {
+            self.count_pass(now, pass.failed);
+        } else if pass.depth == Depth::Recent {
+            self.begin_pass(pass.symbol, Depth::Full, Priority::Normal);
+        }
+    }
+
+    fn count_pass(&mut self, now: Now, failed: u64) {
+        let Some(sweep) = &mut self.sweep else { return };
+        sweep.done += 1;
+        sweep.failed += failed;
+        let (done, total) = (sweep.done, sweep.total);
+        let left = u32::try_from(total.saturating_sub(done)).unwrap_or(u32::MAX);
+        let spent = now.local.saturating_sub(sweep.started);
+        let pace = spent / u32::try_from(done.max(1)).unwrap_or(u32::MAX);
+        self.tell(|progress| {
+            progress.symbols_done = done;
+            progress.remaining = Some(pace.saturating_mul(left));
+        });
+    }
+
+    pub(super) fn is_sweep_over(&self) -> bool {
+        self.sweep.as_ref().is_some_and(|sweep| sweep.done >= sweep.total)
+    }
+
+    /// Whether symbols of the sweep are not planned yet though their lane has room.
+    pub(super) fn has_more_to_plan(&self) -> bool {
+        let waits = self.sweep.as_ref().filter(|sweep| !sweep.pending.is_empty());
+        waits.is_some_and(|sweep| self.room(Lane::of(sweep.priority)) > 0)
+    }
+
+    /// Ends the sweep if every symbol was passed; gives its depth and how many pages did not come.
+    pub(super) fn end_sweep(&mut self) -> Option<(Depth, u64)> {
+        let Sweep { depth, failed, .. } = self.sweep.take_if(|sweep| sweep.done >= sweep.total)?;
+        self.tell(|progress| progress.remaining = None);
+        Some((depth, failed))
+    }
+}

@@ -1,0 +1,237 @@
+//! The stages, one after the other: load, recent, seam; then history and confirmation together.
+
+use std::time::Duration;
+
+use klagg_binance::Priority;
+use klagg_engine::{HistoryQuery, Keep};
+use klagg_kline::{Kline, KlineStatus, Period, SymbolId, UnixMillis};
+
+use super::{BackfillCore, Lane};
+use crate::action::{Action, Notice};
+use crate::event::{Now, Stored, SymbolSpec};
+use crate::plan::Depth;
+use crate::progress::Phase;
+use crate::state::SymbolState;
+
+/// Pause before history that could not be fetched is planned again.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Bound on the klines of one period that an engine without memory is given.
+const RESEED_MAX: usize = 2_000;
+
+/// How far the start has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing was added yet.
+    Idle,
+    /// The store is read.
+    Loading,
+    /// The exchange is asked for its time, by which is decided what is final.
+    Clock,
+    /// What the open klines are made of is fetched.
+    Recent,
+    /// The minute in which the feed began is waited for.
+    Seam {
+        /// How long the feed is waited for before history goes first.
+        patience_until: Duration,
+    },
+    /// Old history is fetched, and looked at again now and then.
+    History {
+        /// When the next sweep begins, once none is under way.
+        sweep_at: Duration,
+    },
+}
+
+/// Where history and live meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seam {
+    /// The feed has not delivered yet.
+    Unknown,
+    /// At the end of the minute in which it began.
+    At(UnixMillis),
+    /// They have met.
+    Met,
+}
+
+impl BackfillCore {
+    pub(super) fn on_added(&mut self, symbols: Vec<SymbolSpec>, actions: &mut Vec<Action>) {
+        let mut added = Vec::new();
+        for SymbolSpec { id, name, first_open_time } in symbols {
+            self.states.entry(id).or_insert_with(|| {
+                added.push(id);
+                SymbolState::new(id, name, first_open_time, &self.config.periods)
+            });
+        }
+        self.loading.extend(&added);
+        if self.stage == Stage::Idle {
+            self.stage = Stage::Loading;
+            let total = added.len();
+            self.tell(|progress| progress.symbols_total = total);
+        }
+        actions.push(Action::Load(added));
+    }
+
+    /// The minutes up to now are still to be confirmed; then the symbols are left.
+    pub(super) fn on_retired(&mut self, now: Now, symbols: &[SymbolId]) {
+        let ends_at = Period::M1.next_open_time(now.exchange);
+        for symbol in symbols {
+            if let Some(state) = self.states.get_mut(symbol) {
+                state.ends_at.get_or_insert(ends_at);
+            }
+        }
+    }
+
+    /// Takes klines of the store: periods come shortest first, so that longer klines which the
+    /// store lacks are folded here.
+    pub(super) fn on_stored(&mut self, now: Now, stored: Stored, actions: &mut Vec<Action>) {
+        let Stored { symbol, index, records, damaged, complete_until } = stored;
+        let settled = self.settled(now);
+        let Some(state) = self.states.get_mut(&symbol) else { return };
+        if damaged > 0 {
+            let name = state.name.clone();
+            actions.push(Action::Say(Notice::RowsDamaged { name, count: damaged }));
+        }
+        state.stored_until[index] = complete_until;
+        let confirmed: Vec<Kline> = records
+            .iter()
+            .filter(|record| record.status == KlineStatus::Confirmed)
+            .map(|record| record.kline)
+            .collect();
+        let wanted = super::wanted_recently(&self.config, state.first_open_time, settled);
+        let folded = state.take_stored(index, &confirmed, &wanted);
+        self.count(|counts| {
+            counts.klines_loaded += records.len() as u64;
+            counts.rows_damaged += damaged;
+        });
+        self.supply(now, symbol, index, records.iter().copied(), actions);
+        if !records.is_empty() {
+            actions.push(Action::Show { symbol, index, records });
+        }
+        for part in folded {
+            self.hand_on(now, symbol, part, actions);
+        }
+    }
+
+    pub(super) fn on_loaded(&mut self, symbols: &[SymbolId], actions: &mut Vec<Action>) {
+        for symbol in symbols {
+            let news = self.loading.remove(symbol);
+            if news && self.stage > Stage::Clock {
+                self.begin_pass(*symbol, Depth::Recent, Priority::Urgent);
+            }
+        }
+        if self.stage != Stage::Loading {
+            return;
+        }
+        let done = self.states.len() - self.loading.len();
+        self.tell(|progress| progress.symbols_done = done);
+        if self.loading.is_empty() {
+            self.stage = Stage::Clock;
+            actions.push(Action::MeasureClock);
+        }
+    }
+
+    pub(super) fn on_clock_measured(&mut self, now: Now) {
+        if self.stage == Stage::Clock {
+            self.stage = Stage::Recent;
+            self.enter(Phase::Recent);
+            self.begin_sweep(now, Depth::Recent, Priority::Normal);
+        }
+    }
+
+    pub(super) fn on_live(&mut self, since: UnixMillis) {
+        if self.seam == Seam::Unknown {
+            // The minute in which the feed began is not complete here: its official kline closes
+            // the seam.
+            self.seam = Seam::At(Period::M1.next_open_time(since));
+        }
+    }
+
+    /// Moves on as far as what has happened allows.
+    pub(super) fn advance(&mut self, now: Now, actions: &mut Vec<Action>) {
+        match (self.stage, self.end_sweep()) {
+            (Stage::Recent, Some(_)) => {
+                let patience_until = now.local + self.config.live_patience;
+                self.stage = Stage::Seam { patience_until };
+                self.look_at = now.local;
+                self.enter(Phase::Seam);
+            }
+            (Stage::History { .. }, Some((_, failed))) => self.end_history(now, failed, actions),
+            (Stage::History { sweep_at }, None)
+                if self.sweep.is_none() && now.local >= sweep_at =>
+            {
+                actions.push(Action::MeasureClock);
+                self.begin_sweep(now, Depth::Full, Priority::Bulk);
+            }
+            _ => {}
+        }
+        if !matches!(self.stage, Stage::Seam { .. } | Stage::History { .. }) {
+            return;
+        }
+        if now.local >= self.look_at {
+            self.look_at = now.local + self.config.tick;
+            self.look(now, actions);
+        }
+        if let Seam::At(until) = self.seam
+            && self.is_confirmed(until)
+        {
+            self.seam = Seam::Met;
+            actions.push(Action::Say(Notice::Met(until)));
+            self.tell(|progress| progress.ready = true);
+        }
+        if let Stage::Seam { patience_until } = self.stage {
+            let silent = self.seam == Seam::Unknown && now.local >= patience_until;
+            if silent {
+                actions.push(Action::Say(Notice::FeedSilent));
+            }
+            if silent || self.seam == Seam::Met {
+                self.stage = Stage::History { sweep_at: now.local };
+                self.enter(Phase::History);
+                self.begin_sweep(now, Depth::Full, Priority::Bulk);
+            }
+        }
+    }
+
+    fn end_history(&mut self, now: Now, failed: u64, actions: &mut Vec<Action>) {
+        let mut pause = self.config.audit_cadence;
+        if failed > 0 {
+            pause = pause.min(RETRY_PAUSE);
+            actions.push(Action::Say(Notice::HistoryHoles(failed)));
+        } else {
+            self.tell(|progress| progress.history_complete = true);
+            self.enter(Phase::Confirming);
+        }
+        self.stage = Stage::History { sweep_at: now.local + pause };
+    }
+
+    /// Asks for what is due, as far as the lanes have room.
+    pub(super) fn issue(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.is_unwell(now) {
+            return;
+        }
+        let mut room = self.room(Lane::Prompt);
+        room -= self.issue_passes(now, Priority::Urgent, room, actions);
+        room -= self.issue_doubtful(room, actions);
+        room -= self.issue_passes(now, Priority::Normal, room, actions);
+        self.issue_settled(now, room, actions);
+        self.issue_sweep(now, actions);
+    }
+
+    /// Gives the engine the newest klines of symbols about which it has lost everything.
+    pub(super) fn reseed(&mut self, now: Now, symbols: &[SymbolId], actions: &mut Vec<Action>) {
+        for &symbol in symbols {
+            let Some(state) = self.states.get(&symbol) else { continue };
+            let wanted = self.wanted(state, Depth::Recent, now);
+            for index in 0..self.config.periods.len() {
+                let from = Some(wanted.recent_from(index));
+                let query = HistoryQuery { from, to: None, limit: RESEED_MAX, keep: Keep::Newest };
+                let records = self.history.read(symbol, index, &query);
+                if !records.is_empty() {
+                    actions.push(Action::Supply { symbol, index, records });
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.tell(|progress| progress.phase = phase);
+    }
+}
