@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::workspace::{cargo, root, step};
-use crate::{bench, tidy};
+use crate::{bench, readers, tidy};
 
 /// The release of cargo-deny that CI installs where none is found.
 const CARGO_DENY: &str = "0.20.2";
@@ -15,6 +15,7 @@ const CARGO_DENY: &str = "0.20.2";
 /// If a test fails.
 pub(crate) fn test() -> anyhow::Result<()> {
     tidy::run()?;
+    readers::run()?;
     step("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]))
 }
 

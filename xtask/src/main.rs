@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod fixtures;
 mod loom;
+mod readers;
 mod sources;
 mod tidy;
 mod workspace;
@@ -44,6 +45,8 @@ enum Chore {
     },
     /// Run the models of the lock-free hand-overs: every interleaving, every weak memory.
     Loom,
+    /// Bring pandas, polars and duckdb, which a test reads exports back with.
+    Readers,
     /// Bring or check recorded data.
     Fixtures {
         #[command(subcommand)]
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench { once } => bench::run(once),
         Chore::Loom => loom::run(),
+        Chore::Readers => readers::run(),
         Chore::Fixtures { action } => fixtures::run(&action),
     };
     match done {

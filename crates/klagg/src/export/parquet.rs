@@ -20,6 +20,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
 use crate::export::parquet::number::{decimal_bytes, nearest};
+use crate::export::span;
 use crate::replay::fold::NamedKline;
 
 /// Rows of a row group: what is held in memory, about 30 MiB.
@@ -30,6 +31,8 @@ const LEVEL: i32 = 3;
 /// Bytes of a decimal: enough for its digits.
 const PRICE_BYTES: usize = 9;
 const VOLUME_BYTES: usize = 16;
+/// As many digits as a decimal may have that all readers know.
+const DIGITS_MAX: u32 = 38;
 
 /// Where a number stands in a kline and how it is scaled.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +133,7 @@ impl<W: Write + Send> ParquetOutput<W> {
 fn schema(with_status: bool, decimal: bool) -> String {
     let number = |number: &Number| {
         let Number { name, scale, bytes, .. } = *number;
-        let digits = if bytes == PRICE_BYTES { 19 } else { 38 };
+        let digits = if bytes == PRICE_BYTES { 19 } else { DIGITS_MAX };
         if decimal {
             format!("REQUIRED FIXED_LEN_BYTE_ARRAY({bytes}) {name} (DECIMAL({digits},{scale}));\n")
         } else {
@@ -190,6 +193,16 @@ fn numbers(
 ) -> anyhow::Result<()> {
     let scaled = rows.iter().map(|row| (number.of)(&row.record.kline));
     if decimal {
+        // An `i128` has half a digit more than the column.
+        let is_too_large = |value: i128| value.unsigned_abs() >= 10_u128.pow(DIGITS_MAX);
+        if let Some(row) = rows.iter().find(|row| is_too_large((number.of)(&row.record.kline))) {
+            let open_time = span::shown(row.record.kline.open_time);
+            let (name, symbol, period) = (number.name, &row.symbol, row.period);
+            anyhow::bail!(
+                "the {name} of {symbol} {period} at {open_time} has more than {DIGITS_MAX} digits: \
+                 export without --decimal"
+            );
+        }
         let bytes = |value| FixedLenByteArray::from(decimal_bytes(value, number.bytes));
         return column::<FixedLenByteArrayType>(group, &scaled.map(bytes).collect::<Vec<_>>());
     }

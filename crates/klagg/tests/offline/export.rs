@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use klagg_kline::{KlineStatus, Period};
+use klagg_kline::{KlineStatus, Period, QuoteVolume};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
@@ -123,49 +123,21 @@ fn parquet_reads_back_to_what_is_stored() {
     assert_eq!(shown[13], "\"confirmed\"");
 }
 
-/// Python with the three readers, where it is there.
-const PYTHON: &str = r#"
-import sys, decimal
-import pandas, polars, duckdb
-plain, exact = sys.argv[1:]
-for path in (plain, exact):
-    frame = pandas.read_parquet(path)
-    kinds = ("datetime64[ms, UTC]", "datetime64[ns, UTC]")
-    assert str(frame.open_time.dtype) in kinds, frame.dtypes
-    assert frame.open_time[3] == pandas.Timestamp("2024-01-02T00:03Z")
-    table = polars.read_parquet(path)
-    assert table.schema["open_time"] == polars.Datetime("ms", "UTC"), table.schema
-    kind = duckdb.sql(f"select typeof(open_time) from '{path}'").fetchall()[0][0]
-    assert kind == "TIMESTAMP WITH TIME ZONE", kind
-    query = f"select quote_volume from '{path}' where count = 4 and period = '1m'"
-    value = duckdb.sql(query).fetchall()[0][0]
-    values = (frame.quote_volume[3], table["quote_volume"][3], value)
-    if path == plain:
-        assert frame.close.dtype == "float64" and table.schema["close"] == polars.Float64
-        assert values == (1234.5678901234567894,) * 3, values
-    else:
-        assert values == (decimal.Decimal("1234.5678901234567894"),) * 3, values
-        assert table["close"][3] == decimal.Decimal("100.3")
-"#;
-
 #[test]
-fn parquet_opens_in_pandas_polars_and_duckdb_without_a_hint() {
-    let python = std::env::var("KLAGG_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let run_python = |args: &[&str]| std::process::Command::new(&python).args(args).output();
-    let has = run_python(&["-c", "import pandas, pyarrow, polars, duckdb"]);
-    if !has.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {python} has no pandas, pyarrow, polars and duckdb");
-        return;
-    }
+fn a_number_too_long_for_a_decimal_is_named_and_no_file_is_made() {
     let (folder, path, mut held) = store(&["AUSDT"]);
-    held.write(&history(0, 100, &[Period::M5])).unwrap();
-    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (plain, exact) = (file("plain.parquet"), file("exact.parquet"));
-    let base = ["export", "--data-dir", &path, "--format", "parquet"];
-    assert_eq!(klagg(&[&base[..], &["--out", &plain]].concat()).status, 0);
-    assert_eq!(klagg(&[&base[..], &["--out", &exact, "--decimal", "--status"]].concat()).status, 0);
-    let output = run_python(&["-c", PYTHON, &plain, &exact]).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut row = minute(0, 0, KlineStatus::Confirmed);
+    row.record.kline.quote_volume = QuoteVolume::from_scaled(i128::MAX);
+    held.write(&[row]).unwrap();
+    let out = folder.path().join("klines.parquet");
+    let file = out.to_str().unwrap();
+    let base = ["export", "--data-dir", &path, "--format", "parquet", "--out", file];
+    let run = klagg(&[&base[..], &["--decimal"]].concat());
+    assert_eq!(run.status, 2, "{}", run.err);
+    let sentence = "the quote_volume of AUSDT 1m at 2024-01-02T00:00:00Z has more than 38 digits";
+    assert!(run.err.contains(sentence), "{}", run.err);
+    assert!(!out.exists());
+    assert_eq!(klagg(&base).status, 0);
 }
 
 #[test]

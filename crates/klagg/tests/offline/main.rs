@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod import;
 mod program;
+mod readers;
 mod record;
 mod recorded;
 mod replay;
