@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use crate::schema::{APPLICATION_ID, CREATE_TABLES, VERSION, period_number};
 use crate::views::create_views;
+use crate::wal::make_durable;
 use crate::{Durability, OpenCheck, StoreConfig, StoreError};
 
 /// The first SQLite without the bug by which two connections could corrupt a WAL database.
@@ -61,9 +62,12 @@ pub(crate) fn open_writer(path: &Path, config: &StoreConfig) -> Result<Connectio
     };
     connection.pragma_update(None, "synchronous", synchronous).map_err(fail)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT).map_err(fail)?;
+    // Moving pages into the database is done by us, who look at what becomes of it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(fail)?;
     if config.check == OpenCheck::Quick {
         quick_check(&connection, path)?;
     }
+    make_durable(&mut connection, path)?;
     create_schema(&mut connection).map_err(fail)?;
     Ok(connection)
 }

@@ -55,7 +55,7 @@ impl Folder {
     }
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -103,6 +103,21 @@ fn take_lock(directory: &Path, path: &Path) -> Result<File, StoreError> {
     Ok(lock)
 }
 
+/// Makes the names in a folder durable, where the file system knows how: what is written into a
+/// file is lost with its name.
+#[cfg(unix)]
+pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        outcome => outcome,
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn sync_names(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(unix)]
 fn make_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -114,7 +129,14 @@ fn make_directory(path: &Path) -> io::Result<()> {
         }
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let missing = path.ancestors().take_while(|path| !path.as_os_str().is_empty());
+    let missing: Vec<&Path> = missing.take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_names(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]

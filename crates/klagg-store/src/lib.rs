@@ -26,6 +26,7 @@ mod schema;
 mod store;
 mod symbols;
 mod views;
+mod wal;
 mod writer;
 
 pub use error::StoreError;

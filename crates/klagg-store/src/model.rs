@@ -16,6 +16,9 @@ pub struct StoreConfig {
     pub check: OpenCheck,
     /// How long a statement waits for a lock before it fails.
     pub busy_timeout: Duration,
+    /// After a commit that leaves so many pages in the write-ahead log, they are moved into the
+    /// database.
+    pub checkpoint_pages: u32,
 }
 
 impl StoreConfig {
@@ -26,6 +29,7 @@ impl StoreConfig {
             durability: Durability::Full,
             check: OpenCheck::Quick,
             busy_timeout: Duration::from_secs(5),
+            checkpoint_pages: 1_000,
         }
     }
 }

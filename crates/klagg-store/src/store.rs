@@ -10,7 +10,9 @@ use crate::folder::Folder;
 use crate::known::{Known, begin};
 use crate::reader::{StoreReader, StoreReaderFactory};
 use crate::schema::is_on_grid;
-use crate::{Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, WriteOutcome, symbols};
+use crate::{
+    Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, WriteOutcome, symbols, wal,
+};
 
 /// Klines and symbols on disk: the one writer. Readers are made by [`Store::reader`].
 ///
@@ -43,6 +45,9 @@ pub struct Store {
     folder: Folder,
     config: StoreConfig,
     known: Known,
+    /// Whether the connection has failed, and is opened anew before it is used again.
+    is_suspect: bool,
+    checkpoint_failures: u64,
 }
 
 impl Store {
@@ -56,15 +61,18 @@ impl Store {
         let folder = Folder::hold(&config.directory)?;
         let connection = open_writer(folder.database(), config)?;
         let known = Known::load(&connection, folder.database())?;
-        Ok(Self { connection, folder, config: config.clone(), known })
+        let config = config.clone();
+        Ok(Self { connection, folder, config, known, is_suspect: false, checkpoint_failures: 0 })
     }
 
-    /// Closes the connection and opens another one, keeping the folder. For the writer, after
-    /// a failure of the disk: what a failed `fsync` left in SQLite's cache is not to be trusted.
+    /// Closes the connection and opens another one, keeping the folder. After a failure of the
+    /// disk: what a failed sync left in SQLite's cache is not to be trusted, and is not synced
+    /// once more.
     ///
     /// # Errors
     /// As [`Store::open`]. The store can then be reopened again later.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        self.distrust();
         let path = self.folder.database();
         // The old connection is closed before the new one looks at the file.
         let nowhere = Connection::open_in_memory().map_err(|error| failed(path, error))?;
@@ -72,7 +80,42 @@ impl Store {
         let config = StoreConfig { check: crate::OpenCheck::Header, ..self.config.clone() };
         self.connection = open_writer(path, &config)?;
         self.known = Known::load(&self.connection, path)?;
+        self.is_suspect = false;
         Ok(())
+    }
+
+    fn distrust(&mut self) {
+        self.is_suspect = true;
+        wal::close_without_sync(&self.connection);
+    }
+
+    /// Does `write` on a connection that can be trusted, and trusts it no more if that fails.
+    fn writing<T>(
+        &mut self,
+        write: impl FnOnce(&mut Known, &mut Connection, &Path) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.is_suspect {
+            self.reopen()?;
+        }
+        let written = write(&mut self.known, &mut self.connection, self.folder.database());
+        if matches!(written, Err(StoreError::Database(_) | StoreError::Corrupt { .. })) {
+            self.distrust();
+        }
+        let written = written?;
+        let pages = self.config.checkpoint_pages;
+        if let Err(error) = wal::checkpoint_if_due(&self.connection, pages) {
+            // What was written is on the disk all the same, in the log.
+            tracing::error!(%error, "klines cannot be moved from the log into the database");
+            self.checkpoint_failures += 1;
+            self.distrust();
+        }
+        Ok(written)
+    }
+
+    /// How often committed pages could not be moved from the write-ahead log into the database.
+    /// Nothing is lost by that, but the log grows until it can be done.
+    pub fn checkpoint_failures(&self) -> u64 {
+        self.checkpoint_failures
     }
 
     /// The database file.
@@ -104,12 +147,13 @@ impl Store {
     /// [`StoreError::NumberingBroken`] if they do not continue it; else [`StoreError`] if the
     /// database cannot be written.
     pub fn append_symbols(&mut self, new: &[StoredSymbol]) -> Result<(), StoreError> {
-        let path = self.folder.database();
-        let transaction = begin(&mut self.connection).map_err(|error| failed(path, error))?;
-        let count = symbols::append(&transaction, path, new)?;
-        transaction.commit().map_err(|error| failed(path, error))?;
-        self.known.symbols = count;
-        Ok(())
+        self.writing(|known, connection, path| {
+            let transaction = begin(connection).map_err(|error| failed(path, error))?;
+            let count = symbols::append(&transaction, path, new)?;
+            transaction.commit().map_err(|error| failed(path, error))?;
+            known.symbols = count;
+            Ok(())
+        })
     }
 
     /// Makes a symbol a tombstone. Its number and its klines stay.
@@ -133,10 +177,11 @@ impl Store {
         id: SymbolId,
         change: impl FnOnce(&mut StoredSymbol),
     ) -> Result<(), StoreError> {
-        let path = self.folder.database();
-        let transaction = begin(&mut self.connection).map_err(|error| failed(path, error))?;
-        symbols::change(&transaction, path, id, change)?;
-        transaction.commit().map_err(|error| failed(path, error))
+        self.writing(|_, connection, path| {
+            let transaction = begin(connection).map_err(|error| failed(path, error))?;
+            symbols::change(&transaction, path, id, change)?;
+            transaction.commit().map_err(|error| failed(path, error))
+        })
     }
 
     /// Writes klines that are no longer open, in one transaction. A row is replaced only by one
@@ -173,8 +218,9 @@ impl Store {
         {
             self.check_for(stored, is_open)?;
         }
-        let path = self.folder.database();
-        self.known.write(&mut self.connection, closed, open).map_err(|error| failed(path, error))
+        self.writing(|known, connection, path| {
+            known.write(connection, closed, open).map_err(|error| failed(path, error))
+        })
     }
 
     /// Whether a kline can be stored at all: its symbol is known and its open time lies on the

@@ -172,6 +172,7 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
         let attempted = now();
         let outcome = self.attempt(reopen);
         let took = attempted.elapsed();
+        self.lane.gauges.checkpoints_failed(self.store.checkpoint_failures());
         if let Err(error) = &outcome
             && !self.is_refused(error)
         {

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use klagg_store::{Durability, Store, StoreWriter, WriterConfig};
+use klagg_store::{Durability, Store};
 
 use crate::model::{
-    Contents, Dice, IN_FLIGHT_MAX, SYMBOLS, append_symbols, apply, batch, config, seed, settle,
+    Contents, Dice, SYMBOLS, alone, append_symbols, apply, batch, config, seed, settle,
 };
+use crate::threaded::write_by_thread;
 
 const FOLDERS: u64 = 20;
 const KILLS_EACH: u64 = 11;
@@ -43,42 +44,7 @@ fn child() {
             say("stored", number + 1);
         }
     }
-    write_by_thread(store, seed, first);
-}
-
-/// The same through the writer thread: what it counts as written is acknowledged, in order.
-fn write_by_thread(store: Store, seed: u64, first: u64) {
-    let config = WriterConfig {
-        commit_rows_max: 200,
-        queue_rows_max: 100_000,
-        cadence: Duration::from_millis(2),
-        open_cadence: Duration::from_secs(1),
-        retry_min: Duration::from_millis(1),
-        retry_max: Duration::from_millis(10),
-        drain_deadline: Duration::from_secs(1),
-    };
-    let writer = StoreWriter::spawn(store, config, |_| {}).unwrap();
-    let handle = writer.handle();
-    let (mut acknowledged, mut next) = (first, first);
-    let (mut rows_before, mut sizes) = (0, std::collections::VecDeque::new());
-    loop {
-        while next < acknowledged + IN_FLIGHT_MAX {
-            let rows = batch(seed, next);
-            sizes.push_back(rows.len() as u64);
-            handle.submit(rows).unwrap();
-            next += 1;
-        }
-        let status = handle.status();
-        while let Some(&size) = sizes.front()
-            && rows_before + size <= status.rows_written + status.rows_unchanged
-        {
-            rows_before += size;
-            sizes.pop_front();
-            acknowledged += 1;
-            say("stored", acknowledged);
-        }
-        std::thread::yield_now();
-    }
+    write_by_thread(store, seed, first.., |number| say("stored", number));
 }
 
 /// A whole line or none: a line without an end is not read.
@@ -153,17 +119,17 @@ fn torment(seed: u64) -> u64 {
         let store = Store::open(&config(folder.path(), Durability::Normal)).unwrap();
         let symbols = store.load_symbols().unwrap().len();
         assert!(symbols == SYMBOLS as usize || (symbols == 0 && !was_ready), "{symbols} symbols");
-        stored = settle(&store, seed, acknowledged, &mut expected);
+        stored = settle(&store, seed, acknowledged, &mut expected)
+            .unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
     }
     stored
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_to_kill() {
+    let _alone = alone();
     let seed = seed();
     println!("seed {seed}, {} kills", FOLDERS * KILLS_EACH);
-    // One after the other: a child that is being forked holds a copy of every lock of ours until
-    // it becomes another program, so two at once would find each other's folder in use.
     let batches: u64 = (0..FOLDERS).map(|folder| torment(seed.wrapping_mul(1_000) + folder)).sum();
     println!("{batches} batches stored");
     assert!(batches > FOLDERS * KILLS_EACH, "the children hardly came to write: {batches}");

@@ -5,6 +5,13 @@
 //! of it" but exactly what some number of whole batches leave, none acknowledged missing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::print_stdout, reason = "a test names its seed, and says what it skips")]
 
+mod images;
 mod kill;
 mod model;
+mod power;
+#[expect(dead_code, reason = "shared with tests that use other parts of it")]
+#[path = "../disk/shim.rs"]
+mod shim;
+mod threaded;

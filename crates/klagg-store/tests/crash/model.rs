@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use klagg_kline::{
     Kline, KlineRecord, KlineStatus, Period, Precision, Price, QuoteVolume, SymbolId, TradeId,
@@ -50,6 +51,14 @@ pub(crate) type Contents = BTreeMap<Key, KlineRecord>;
 pub(crate) fn seed() -> u64 {
     let named = std::env::var("KLAGG_STORE_SEED").ok().and_then(|text| text.parse().ok());
     named.unwrap_or(20_261_122)
+}
+
+/// Tests that start children run one after the other: a child that is being forked holds a copy
+/// of every lock of ours until it becomes another program, so two at once would find each other's
+/// folder in use.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a test opens a store; Normal suffices where only the process dies.
@@ -153,48 +162,62 @@ pub(crate) fn contents(store: &Store) -> Contents {
 }
 
 /// Coverage as told by memory and by the table: confirmed from end to end, and not short.
-fn check_coverage(store: &Store, held: &Contents) {
+fn check_coverage(store: &Store, held: &Contents) -> Result<(), String> {
     let reader = store.reader().unwrap();
     for symbol in 0..u32::try_from(store.load_symbols().unwrap().len()).unwrap() {
         for period in PERIODS {
+            let place = format!("the run of S{symbol} {period}");
+            let ensure = |holds: bool, what: &str| {
+                if holds { Ok(()) } else { Err(format!("{place} {what}")) }
+            };
             let run = store.coverage(SymbolId(symbol), period).unwrap();
-            assert_eq!(run, reader.coverage(SymbolId(symbol), period).unwrap());
+            let told = reader.coverage(SymbolId(symbol), period).unwrap();
+            ensure(run == told, "is not what the table says")?;
             let is_confirmed = |time: i64| {
                 let record = held.get(&(symbol, period, time));
                 record.is_some_and(|record| record.status == KlineStatus::Confirmed)
             };
             let step = period.fixed_millis().unwrap();
-            match run {
-                Some(run) => {
-                    let mut times =
-                        (run.from.0..run.until.0).step_by(usize::try_from(step).unwrap());
-                    assert!(times.all(is_confirmed), "a hole in the run of S{symbol} {period}");
-                    assert!(!is_confirmed(run.until.0), "the run of S{symbol} {period} is short");
-                    assert!(!is_confirmed(run.from.0 - step), "S{symbol} {period}: begins late");
-                }
-                None => assert!(held.iter().all(|(key, record)| {
+            let Some(run) = run else {
+                let is_none = held.iter().all(|(key, record)| {
                     (key.0, key.1) != (symbol, period) || record.status != KlineStatus::Confirmed
-                })),
-            }
+                });
+                ensure(is_none, "is missing")?;
+                continue;
+            };
+            let mut times = (run.from.0..run.until.0).step_by(usize::try_from(step).unwrap());
+            ensure(times.all(is_confirmed), "has a hole")?;
+            ensure(!is_confirmed(run.until.0), "ends early")?;
+            ensure(!is_confirmed(run.from.0 - step), "begins late")?;
         }
     }
+    Ok(())
 }
 
 /// Moves `expected` on from `acknowledged` batches to what the store holds, which must be what
 /// that many whole batches leave, or a few more that were on their way. Returns how many.
-pub(crate) fn settle(store: &Store, seed: u64, acknowledged: u64, expected: &mut Contents) -> u64 {
+///
+/// # Errors
+/// What the store holds instead.
+pub(crate) fn settle(
+    store: &Store,
+    seed: u64,
+    acknowledged: u64,
+    expected: &mut Contents,
+) -> Result<u64, String> {
     let found = contents(store);
-    check_coverage(store, &found);
+    check_coverage(store, &found)?;
     let mut count = acknowledged;
     while found != *expected {
-        assert!(
-            count < acknowledged + IN_FLIGHT_MAX,
-            "seed {seed}: {acknowledged} batches were acknowledged, and what is stored is not \
-             what these, or any few more, leave: {} rows",
-            found.len(),
-        );
+        if count >= acknowledged + IN_FLIGHT_MAX {
+            return Err(format!(
+                "{acknowledged} batches were acknowledged, and what is stored is not what these, \
+                 or any few more, leave: {} rows",
+                found.len()
+            ));
+        }
         apply(expected, &batch(seed, count));
         count += 1;
     }
-    count
+    Ok(count)
 }

@@ -58,6 +58,8 @@ pub(super) fn samples(
         );
         samples.add(Counter, "store_commits", "Commits", status.commits);
         samples.add(Counter, "store_failures", "Commits that failed", status.failures);
+        let help = "Times the log could not be moved into the database";
+        samples.add(Counter, "store_checkpoint_failures", help, status.checkpoint_failures);
         samples.add(Gauge, "store_rows_queued", "Rows that wait", status.rows_queued);
         let stalled = u64::from(status.persist_stalled);
         samples.add(Gauge, "persist_stalled", "1 while the last commit failed", stalled);
