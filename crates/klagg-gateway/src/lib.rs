@@ -24,6 +24,7 @@ mod pull;
 mod scheduler;
 mod task;
 mod unwritten;
+mod watchdog;
 mod worker;
 
 pub use config::{GatewayConfig, GatewayError};
@@ -33,4 +34,5 @@ pub use klines::{GlobalKlines, KlineState};
 pub use scheduler::{ReadScheduler, SchedulerStatus};
 pub use task::{GatewayParts, GatewayReport, gateway_task};
 pub use unwritten::Unwritten;
+pub use watchdog::{Heartbeat, PartId, Watchdog, WatchdogNotice};
 pub use worker::{GatewayCounters, WorkerState};

@@ -17,15 +17,17 @@ use klagg_engine::{ChangedKline, HistoryReader, KlineData};
 use klagg_kline::SymbolId;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::consumer::ConsumerTimes;
-use crate::{Consumer, ConsumerReport, GlobalKlines, Update};
+use crate::{Consumer, ConsumerReport, GlobalKlines, Heartbeat, Update};
 
 /// Most closed klines in one call. More come in further calls, at once.
 const CLOSED_MAX: usize = 16_384;
 /// How often a slow consumer is named in the log.
 const SLOW_WARNING_CADENCE: Duration = Duration::from_secs(10);
+/// How often the scheduler says that it lives while there is nothing to do.
+const IDLE_BEAT: Duration = Duration::from_secs(1);
 
 /// A consumer with what is kept about it.
 struct Seat {
@@ -44,6 +46,7 @@ impl std::fmt::Debug for Seat {
 /// Shows from anywhere, at any time, how the consumers fare.
 #[derive(Debug, Clone)]
 pub struct SchedulerStatus {
+    heartbeat: Heartbeat,
     seats: Arc<[(Arc<str>, Arc<ConsumerTimes>)]>,
 }
 
@@ -51,6 +54,12 @@ impl SchedulerStatus {
     /// One report for each consumer, in their order.
     pub fn reports(&self) -> Vec<ConsumerReport> {
         self.seats.iter().map(|(name, times)| times.report(name)).collect()
+    }
+
+    /// Beats with every update and, while there is none, once a second. Silent: a consumer does
+    /// not return.
+    pub fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
     }
 }
 
@@ -96,6 +105,7 @@ pub struct ReadScheduler {
     seats: Vec<Seat>,
     history: HistoryReader,
     slow_limit: Duration,
+    heartbeat: Heartbeat,
     /// Place in the history's change log.
     cursor: u64,
     /// The snapshot that the consumers saw last; `None` before the first.
@@ -122,6 +132,7 @@ impl ReadScheduler {
             cursor: history.change_head(),
             history,
             slow_limit,
+            heartbeat: Heartbeat::default(),
             seen: None,
             changed: Vec::new(),
             logged: Vec::new(),
@@ -132,7 +143,7 @@ impl ReadScheduler {
     /// A handle for health pages and metrics.
     pub fn status(&self) -> SchedulerStatus {
         let seats = self.seats.iter().map(|seat| (seat.name.clone(), seat.times.clone()));
-        SchedulerStatus { seats: seats.collect() }
+        SchedulerStatus { heartbeat: self.heartbeat.clone(), seats: seats.collect() }
     }
 
     /// As [`ReadScheduler::run`], on a thread of its own: a consumer that blocks or computes for
@@ -158,9 +169,16 @@ impl ReadScheduler {
         mut self,
         mut snapshots: watch::Receiver<Arc<GlobalKlines>>,
     ) -> Vec<ConsumerReport> {
-        while snapshots.changed().await.is_ok() {
-            let klines = Arc::clone(&snapshots.borrow_and_update());
-            self.update(&klines);
+        loop {
+            self.heartbeat.beat();
+            match timeout(IDLE_BEAT, snapshots.changed()).await {
+                Ok(Ok(())) => {
+                    let klines = Arc::clone(&snapshots.borrow_and_update());
+                    self.update(&klines);
+                }
+                Ok(Err(_)) => break,
+                Err(_) => {}
+            }
         }
         self.status().reports()
     }
