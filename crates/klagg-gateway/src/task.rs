@@ -22,9 +22,11 @@ use crate::{
 };
 
 /// How long the last pulls may take once shutdown was asked for.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How often the workers are pulled then: they have little left, and somebody is waiting.
 const SHUTDOWN_CADENCE: Duration = Duration::from_millis(10);
+/// Timeouts in a row of one worker that are all told.
+const TIMEOUTS_TOLD: u32 = 5;
 /// How often a full persistence queue is told of.
 const DB_QUEUE_WARNING_CADENCE: Duration = Duration::from_secs(10);
 
@@ -44,8 +46,8 @@ pub struct GatewayParts {
     pub db_queue: mpsc::Sender<Arc<GlobalKlines>>,
     /// Becomes `true` (or is dropped) once the feeds and controls of the engine are dropped and
     /// [`Engine::join`](klagg_engine::Engine::join) is under way on a thread of its own: then the
-    /// workers are pulled until they have nothing more, three seconds at most, and the gateway
-    /// ends.
+    /// workers are pulled until they have nothing more, a second and a half at most, and the
+    /// gateway ends.
     pub shutdown: watch::Receiver<bool>,
 }
 
@@ -185,8 +187,11 @@ impl Gateway {
 
 fn log_notice(notice: WorkerNotice) {
     match notice {
+        // Each of the first ones; then, for as long as it lasts, ever more seldom.
         WorkerNotice::TimedOut { worker, consecutive } => {
-            tracing::warn!(worker, consecutive, "a worker did not answer in time");
+            if consecutive <= TIMEOUTS_TOLD || consecutive.is_power_of_two() {
+                tracing::error!(worker, consecutive, "a worker did not answer in time");
+            }
         }
         WorkerNotice::Alarm { worker, consecutive } => {
             tracing::error!(worker, consecutive, "a worker does not answer; its klines are stale");

@@ -36,9 +36,19 @@ pub(crate) fn routes(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// The process answers; that is all it says.
-async fn health() -> &'static str {
-    "ok\n"
+/// Whether every part gives signs of life; and what else is wrong, for which nobody should be
+/// started anew.
+async fn health(State(admin): State<Admin>) -> Response {
+    let report = (admin.app.source.parts.status)();
+    let code =
+        if report.silent.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let first = if report.silent.is_empty() { "ok" } else { "silent" };
+    let mut body = format!("{first}\n");
+    for sentence in report.silent.iter().chain(&report.problems) {
+        body.push_str(sentence);
+        body.push('\n');
+    }
+    (code, body).into_response()
 }
 
 /// Whether klines can be relied on: history and the live feed have met.

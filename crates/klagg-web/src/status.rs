@@ -17,7 +17,9 @@ pub struct StatusReport {
     pub backfill: Option<BackfillStatus>,
     /// The connections to the exchange.
     pub feed: FeedStatus,
-    /// What is wrong now, in sentences for people; empty when nothing is.
+    /// Parts that give no sign of life, in sentences for people: `/healthz` says 503.
+    pub silent: Vec<String>,
+    /// What else is wrong now, in sentences for people; empty when nothing is.
     pub problems: Vec<String>,
     /// Figures for `/metrics`.
     pub metrics: Vec<MetricSample>,

@@ -9,11 +9,14 @@
 //!   then the database writer, the web front last. Whoever was started is waited for.
 
 mod downstream;
+mod ending;
 mod listings;
 mod live;
 mod notices;
+mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -27,11 +30,13 @@ use klagg_web::{WebConsumer, WebParts, WebServer};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::ending::Ending;
 use crate::config::Config;
 use crate::logs::say;
 use crate::parts;
 use crate::progress::Show;
 use crate::status::Status;
+use crate::supervision::{Guard, Pulses};
 
 /// The parts that exist before anything was asked of the exchange.
 struct Opened {
@@ -43,6 +48,7 @@ struct Opened {
     klines: watch::Sender<Arc<GlobalKlines>>,
     exchange_info: watch::Sender<Bytes>,
     status: Status,
+    pulses: Pulses,
     web: Option<Web>,
 }
 
@@ -65,6 +71,9 @@ pub(crate) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut opened = open(config, source).await?;
+    let guard =
+        Guard::start(opened.pulses.clone()).context("cannot start the watchdog's thread")?;
+    let mut ending = None;
     let web = opened.web.take();
     let (consumer, web) = match web {
         Some(Web { consumer, shutdown, task }) => (Some(consumer), Some((shutdown, task))),
@@ -77,15 +86,26 @@ pub(crate) async fn run(
     };
     let ended = match found {
         None => Ok(()),
-        Some(Ok(found)) => live::run(config, opened, consumer, (&found, show), stop).await,
+        Some(Ok(found)) => {
+            live::run(config, opened, consumer, (&found, show, &mut ending), stop).await
+        }
         Some(Err(error)) => Err(error),
     };
+    let mut ending = ending.unwrap_or_else(Ending::begin);
     if let Some((shutdown, task)) = web {
         shutdown.send_replace(true);
-        task.await.context("the web front broke")?;
+        if let Some(web) = ending.wait("the web front", WEB_SHARE, task).await {
+            web.context("the web front broke")?;
+        }
     }
-    ended
+    guard.end();
+    ended.and(ending.verdict())
 }
+
+/// How long the web front may take to answer what was asked before the end.
+const WEB_SHARE: Duration = Duration::from_secs(4);
+/// The web front beats once a second.
+const WEB_BOUND: Duration = Duration::from_secs(10);
 
 /// Opens what needs no exchange, and shows the page.
 async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
@@ -105,9 +125,11 @@ async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
     let history = history(parts::history(config))?;
     let klines = watch::Sender::new(Arc::new(GlobalKlines::empty(config.engine.periods.clone())));
     let exchange_info = watch::Sender::new(Bytes::new());
-    let status = Status::new(source, &rest, &klines);
+    let pulses = Pulses::new();
+    let status = Status::new(source, &rest, &klines, pulses.clone());
+    let web = None;
     let mut opened =
-        Opened { rest, tls, index, store, history, klines, exchange_info, status, web: None };
+        Opened { rest, tls, index, store, history, klines, exchange_info, status, pulses, web };
     if config.web.enabled {
         let readers = opened.store.as_ref().map(Store::reader_factory);
         opened.web = Some(start_web(config, &opened, readers).await?);
@@ -141,7 +163,10 @@ async fn start_web(
         say(&format!("health:  http://{admin}/healthz  /readyz  /metrics"));
     }
     let (shutdown, stop) = watch::channel(false);
-    let task = tokio::spawn(server.serve(stop));
+    let pulses = opened.pulses.clone();
+    let task = tokio::spawn(async move {
+        pulses.keep("the web front", WEB_BOUND, server.serve(stop)).await;
+    });
     Ok(Web { consumer, shutdown, task })
 }
 

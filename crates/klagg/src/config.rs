@@ -77,6 +77,7 @@ pub(crate) struct Engine {
     #[serde(deserialize_with = "periods")]
     pub(crate) periods: PeriodSet,
     pub(crate) workers: usize,
+    pub(crate) restarts_max: u32,
     pub(crate) first_core: i64,
     pub(crate) max_symbols: usize,
     pub(crate) close_grace_ms: i64,

@@ -2,27 +2,33 @@
 
 use klagg_binance::{FeedSink, SinkRefusal};
 use klagg_engine::EngineFeed;
+use klagg_gateway::Heartbeat;
 use klagg_kline::{SymbolId, Trade, UnixMillis};
 
 /// The engine's end of one connection.
 #[derive(Debug)]
-pub(crate) struct EngineSink(pub(crate) EngineFeed);
+pub(crate) struct EngineSink {
+    pub(crate) feed: EngineFeed,
+    /// Beats with everything that arrives.
+    pub(crate) heart: Heartbeat,
+}
 
 impl FeedSink for EngineSink {
     fn on_trade(&mut self, symbol: SymbolId, trade: Trade) -> Result<(), SinkRefusal> {
-        self.0.push(symbol, trade).map_err(|_| SinkRefusal::Full)
+        self.feed.push(symbol, trade).map_err(|_| SinkRefusal::Full)
     }
 
     fn on_event_time(&mut self, time: UnixMillis) {
-        self.0.watermark(time);
+        self.feed.watermark(time);
     }
 
     fn on_interrupted(&mut self) {
-        self.0.interrupted();
+        self.feed.interrupted();
     }
 
     fn flush(&mut self) -> Result<(), SinkRefusal> {
-        match self.0.try_flush() {
+        self.heart.beat();
+        match self.feed.try_flush() {
             Ok(true) => Ok(()),
             Ok(false) => Err(SinkRefusal::Full),
             Err(_) => Err(SinkRefusal::Closed),

@@ -19,6 +19,7 @@ mod record;
 mod replay;
 mod status;
 mod stop;
+mod supervision;
 mod verify;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use klagg_backfill::{BackfillConfig, Confirmation, SymbolFilter};
 use klagg_binance::{
     Backoff, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming, TradeStream,
 };
-use klagg_engine::{Continuity, EngineConfig, HistoryConfig, SequencerConfig};
+use klagg_engine::{Continuity, EngineConfig, HistoryConfig, RestartConfig, SequencerConfig};
 use klagg_gateway::GatewayConfig;
 use klagg_kline::Period;
 use klagg_store::{StoreConfig, WriterConfig};
@@ -45,6 +45,15 @@ pub(crate) fn engine(config: &Config) -> EngineConfig {
         sequencer: SequencerConfig { continuity, held_max: 10_000, hold_ms: 0 },
         undelivered_max: UNDELIVERED_MAX,
         first_core: usize::try_from(config.engine.first_core).ok(),
+    }
+}
+
+pub(crate) fn restart(config: &Config) -> RestartConfig {
+    RestartConfig {
+        restarts_max: config.engine.restarts_max,
+        pause_min: Duration::from_millis(100),
+        pause_max: Duration::from_secs(5),
+        forgiven_after: Duration::from_mins(10),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `klagg run` and `klagg demo`: the same pipeline, against the exchange or a simulated one.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use klagg_sim::{SimConfig, SimExchange};
 use tokio::runtime::Runtime;
@@ -17,7 +19,7 @@ use crate::{compose, stop};
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<Exit> {
     let config = Config::from_layers(&settings.layers(Layers::default())?)?;
     logs::start(&config.log)?;
-    runtime()?.block_on(async {
+    run_to_end(async {
         let stop = stop::requested()?;
         compose::run(&config, "Binance USD-M futures", settings.show(), stop).await
     })?;
@@ -33,7 +35,7 @@ pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
     base.set("store.directory", "klagg-data/demo", "klagg demo");
     let wanted = Config::from_layers(&settings.layers(base)?)?;
     logs::start(&wanted.log)?;
-    runtime()?.block_on(async {
+    run_to_end(async {
         let stop = stop::requested()?;
         let sim = SimExchange::start(sim_config(&wanted))
             .await
@@ -61,6 +63,21 @@ pub(crate) fn sim_config(config: &Config) -> SimConfig {
         ..SimConfig::demo()
     }
 }
+
+/// Runs a future to its end, and leaves behind what does not end with it.
+///
+/// # Errors
+/// The future's, and if the system gives no threads.
+pub(crate) fn run_to_end<T>(all: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(all);
+    // Whoever was started was waited for; a task that is stuck was named.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
+}
+
+/// How long tasks may take that nobody waits for any more.
+const LEFT_BEHIND: Duration = Duration::from_millis(200);
 
 /// Threads for sockets and timers.
 ///

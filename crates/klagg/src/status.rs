@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use klagg_backfill::BackfillProgress;
 use klagg_binance::{ConnectionId, FeedCounts, RestClient};
@@ -9,6 +10,8 @@ use klagg_gateway::{GlobalKlines, SchedulerStatus};
 use klagg_store::WriterHandle;
 use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
 use tokio::sync::watch;
+
+use crate::supervision::Pulses;
 
 mod metrics;
 
@@ -22,6 +25,7 @@ struct Shared {
     source: &'static str,
     rest: RestClient,
     klines: watch::Receiver<Arc<GlobalKlines>>,
+    pulses: Pulses,
     seen: Mutex<Seen>,
 }
 
@@ -53,11 +57,13 @@ impl Status {
         source: &'static str,
         rest: &RestClient,
         klines: &watch::Sender<Arc<GlobalKlines>>,
+        pulses: Pulses,
     ) -> Self {
         let shared = Shared {
             source,
             rest: rest.clone(),
             klines: klines.subscribe(),
+            pulses,
             seen: Mutex::new(Seen { phase: "starting", ..Seen::default() }),
         };
         Self { shared: Arc::new(shared) }
@@ -90,6 +96,8 @@ impl Status {
 
     /// What a connection's notice told.
     pub(crate) fn connection(&self, id: ConnectionId, state: Connection) {
+        // Whatever it tells, its task lives.
+        self.shared.pulses.beat(&connection_name(id));
         self.seen().connections.insert(id, state);
     }
 
@@ -129,8 +137,9 @@ impl Status {
                 connections_up: live as u64,
                 connections_total: seen.connections.len() as u64,
             },
+            silent: self.shared.pulses.silent().iter().map(silence).collect(),
             problems: problems(&seen, &klines),
-            metrics: metrics::samples(&seen, &self.shared.rest, &klines, backfill.as_ref()),
+            metrics: metrics::samples(&seen, &self.shared, &klines, backfill.as_ref()),
         }
     }
 }
@@ -148,12 +157,22 @@ fn backfill_status(progress: &BackfillProgress) -> BackfillStatus {
     }
 }
 
+/// What a connection is called.
+pub(crate) fn connection_name(id: ConnectionId) -> String {
+    format!("connection {}", id.0)
+}
+
+/// Who gives no sign of life, as a sentence.
+fn silence((name, silence): &(String, Duration)) -> String {
+    format!("{name} has given no sign of life for {} s", silence.as_secs())
+}
+
 /// What is wrong now, in sentences for people.
 fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
     let mut problems: Vec<String> = seen.fallen.iter().cloned().collect();
     for (id, state) in &seen.connections {
         if let Connection::Down(why) = state {
-            problems.push(format!("connection {} is down: {why}", id.0));
+            problems.push(format!("{} is down: {why}", connection_name(*id)));
         }
     }
     if let Some(writer) = &seen.writer {

@@ -50,6 +50,7 @@ fn program(report: &StatusReport) -> Value {
             "eta_seconds": backfill.eta_seconds,
         })
     });
+    let problems: Vec<&String> = report.silent.iter().chain(&report.problems).collect();
     json!({
         "ready": report.ready,
         "phase": report.phase,
@@ -60,6 +61,6 @@ fn program(report: &StatusReport) -> Value {
             "connections_up": report.feed.connections_up,
             "connections_total": report.feed.connections_total,
         },
-        "problems": report.problems,
+        "problems": problems,
     })
 }

@@ -13,12 +13,14 @@ use klagg_store::{Store, StoreWriter, WriterHandle};
 use klagg_web::WebConsumer;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
+use super::ending::Ending;
 use crate::config::Config;
 use crate::db_writer::HistoryPull;
 use crate::logs::say;
 use crate::parts;
+use crate::supervision::{GATEWAY, Pulses};
 
 /// Snapshots that may wait to wake the database writer.
 const DB_QUEUE: usize = 4;
@@ -26,6 +28,19 @@ const DB_QUEUE: usize = 4;
 const PAGES: usize = 64;
 /// A consumer that takes longer than this is named.
 const SLOW_CONSUMER: Duration = Duration::from_millis(50);
+/// The gateway beats with every tick, and so does every worker that answers it.
+const GATEWAY_BOUND: Duration = Duration::from_secs(3);
+/// The read scheduler beats with every update, and once a second without.
+const READ_BOUND: Duration = Duration::from_secs(5);
+/// The writer beats with every look at the history; a commit or the pause after a failed one may
+/// lie between two.
+const WRITER_BOUND: Duration = Duration::from_secs(30);
+/// How long the gateway may take to hand out what the workers still hold.
+const GATEWAY_SHARE: Duration = Duration::from_secs(2);
+/// How long a part may take that has nothing left to do.
+const IDLE_SHARE: Duration = Duration::from_millis(500);
+/// How long the writer may take: all that is left.
+const WRITER_SHARE: Duration = Duration::from_secs(4);
 
 /// What the gateway reads from and writes to.
 pub(super) struct Upstream {
@@ -52,15 +67,19 @@ impl Downstream {
         upstream: Upstream,
         store: Option<Store>,
         web: Option<WebConsumer>,
-        clock: klagg_backfill::Clock,
+        (clock, pulses): (klagg_backfill::Clock, &Pulses),
     ) -> anyhow::Result<Self> {
         let Upstream { readers, history: (history_writer, history), klines } = upstream;
-        let snapshots = klines.subscribe();
+        let (snapshots, watched) = (klines.subscribe(), klines.subscribe());
         let writer = store.map(|store| {
             let periods = config.engine.periods.clone();
             let unwritten = Unwritten::new(history.clone(), periods);
             let mut pull = HistoryPull::new(unwritten, snapshots.clone());
-            StoreWriter::spawn(store, parts::writer(config), move |rows| pull.pull(rows))
+            let heart = pulses.heart("the database writer", WRITER_BOUND);
+            StoreWriter::spawn(store, parts::writer(config), move |rows| {
+                heart.beat();
+                pull.pull(rows);
+            })
         });
         let writer = writer.transpose()?;
         let (db_queue, mut snapshots_out) = mpsc::channel(DB_QUEUE);
@@ -75,6 +94,9 @@ impl Downstream {
         let consumers = web.map(|web| Box::new(web) as Box<dyn Consumer>).into_iter().collect();
         let scheduler = ReadScheduler::new(history, consumers, SLOW_CONSUMER);
         let scheduler_status = scheduler.status();
+        let heart = scheduler_status.heartbeat().clone();
+        let beats = move || (!heart.is_orphan()).then(|| heart.beats());
+        pulses.probe("the read scheduler", READ_BOUND, None, beats);
         let scheduler = scheduler
             .start(snapshots, &Handle::current())
             .context("cannot start the read scheduler's thread")?;
@@ -88,8 +110,14 @@ impl Downstream {
             db_queue,
             shutdown,
         };
-        let gateway =
-            tokio::spawn(gateway_task(parts::gateway(config), gateway_parts, move || clock()));
+        let gateway = parts::gateway(config);
+        let bound = GATEWAY_BOUND.max(gateway.cadence * 3);
+        let heart = pulses.heart(GATEWAY, bound);
+        pulses.watch_workers(config.engine.workers, bound * 2, &watched);
+        let gateway = tokio::spawn(gateway_task(gateway, gateway_parts, move || {
+            heart.beat();
+            clock()
+        }));
         Ok(Self { gateway, gateway_shutdown, scheduler, scheduler_status, waker, writer, pages })
     }
 
@@ -109,37 +137,54 @@ impl Downstream {
     }
 
     /// Drains the engine, whose feeds and controls must be gone, through the gateway into the
-    /// store, and waits for every part.
-    pub(super) async fn end(self, engine: Arc<Engine>) -> anyhow::Result<()> {
+    /// store, and waits for every part. What a part that is stuck has handed on before is written
+    /// all the same.
+    pub(super) async fn end(self, engine: Arc<Engine>, ending: &mut Ending) -> anyhow::Result<()> {
         let Self { gateway, gateway_shutdown, scheduler, waker, writer, pages, .. } = self;
         drop(pages);
-        let engine = Arc::into_inner(engine).context("a feed still holds the engine")?;
         // The workers end once the gateway has taken their last delta, so both are waited for
         // at once.
-        let engine = spawn_blocking(move || engine.join());
+        let engine = Arc::into_inner(engine).map(|engine| std::thread::spawn(|| engine.join()));
         gateway_shutdown.send_replace(true);
-        let gateway = gateway.await.context("the gateway broke")??;
-        let engine = engine.await.context("the engine broke")??;
-        spawn_blocking(move || scheduler.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the read scheduler broke"))?;
-        waker.await.context("the database writer's waker broke")?;
-        let trades: u64 = engine.workers.iter().map(|worker| worker.trades).sum();
-        if let Some(writer) = writer {
-            let written = spawn_blocking(move || writer.flush_and_join())
-                .await
-                .context("the database writer broke")??;
-            say(&format!(
+        let gateway = ending.wait("the gateway", GATEWAY_SHARE, gateway).await;
+        let engine = match engine {
+            Some(engine) => ending.join("a worker", IDLE_SHARE, engine).await,
+            None => None,
+        };
+        let scheduler = ending.join("the read scheduler", IDLE_SHARE, scheduler).await;
+        let waker = ending.wait("the database writer's waker", IDLE_SHARE, waker).await;
+        let written = match writer {
+            Some(writer) => {
+                let end = move || writer.flush_and_join();
+                ending.block("the database writer", WRITER_SHARE, end).await
+            }
+            None => None,
+        };
+        let broke = |part: &'static str| move |_| anyhow::anyhow!("{part} broke");
+        let trades = match engine {
+            Some(engine) => {
+                let workers = engine.map_err(broke("the engine"))??.workers;
+                workers.iter().map(|worker| worker.trades).sum::<u64>().to_string()
+            }
+            None => "an unknown number of".to_owned(),
+        };
+        let unfinished = match gateway {
+            Some(report) => report.context("the gateway broke")??.unfinished,
+            None => Vec::new(),
+        };
+        scheduler.transpose().map_err(broke("the read scheduler"))?;
+        waker.transpose().context("the database writer's waker broke")?;
+        match written.transpose().map_err(broke("the database writer"))?.transpose()? {
+            Some(written) => say(&format!(
                 "stopped: {trades} trades folded, {} klines written in {} commits",
                 written.rows_written, written.commits
-            ));
-        } else {
-            say(&format!("stopped: {trades} trades folded"));
+            )),
+            None => say(&format!("stopped: {trades} trades folded")),
         }
         anyhow::ensure!(
-            gateway.unfinished.is_empty(),
-            "workers {:?} did not hand out their last klines in time; the next start fetches them",
-            gateway.unfinished
+            unfinished.is_empty(),
+            "workers {unfinished:?} did not hand out their last klines in time; the next start \
+             fetches them"
         );
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use klagg_backfill::{
@@ -20,14 +21,17 @@ use tokio::task::JoinHandle;
 
 use super::Opened;
 use super::downstream::{Downstream, Upstream};
+use super::ending::Ending;
 use super::listings::{self, Listings, add_symbols};
 use super::notices::{self, Wakes};
+use super::workers;
 use crate::config::Config;
 use crate::feed_sink::EngineSink;
 use crate::logs::say;
 use crate::parts;
 use crate::progress::{self, Show};
-use crate::status::Status;
+use crate::status::{Status, connection_name};
+use crate::supervision::Pulses;
 
 /// Commands that may wait for the backfill.
 const BACKFILL_COMMANDS: usize = 64;
@@ -40,22 +44,26 @@ pub(super) async fn run(
     config: &Config,
     opened: Opened,
     consumer: Option<WebConsumer>,
-    (found, show): (&Discovery, Show),
-    mut stop: watch::Receiver<bool>,
+    (found, show, end): (&Discovery, Show, &mut Option<Ending>),
+    stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { rest, tls, index, store, history, klines, status, exchange_info, .. } = opened;
+    let Opened { rest, tls, index, store, history, klines, status, exchange_info, pulses, .. } =
+        opened;
     let store_readers = store.as_ref().map(Store::reader_factory);
     let history_reader = history.1.clone();
-    let mut engine = Engine::start(parts::engine(config)).context("cannot start the engine")?;
+    let (supervision, gave_up) = workers::supervision(config);
+    let mut engine = Engine::start_supervised(parts::engine(config), supervision)
+        .context("cannot start the engine")?;
     let control = engine.control();
     let clock = exchange_clock(&rest, klines.subscribe());
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
-    let downstream = Downstream::start(config, upstream, store, consumer, Arc::clone(&clock))?;
+    let watched = (Arc::clone(&clock), &pulses);
+    let downstream = Downstream::start(config, upstream, store, consumer, watched)?;
     status.writer(downstream.writer_handle());
     status.consumers(downstream.consumers());
 
     let engine = Arc::new(engine);
-    let (mut feed, taken) = start_feed(config, tls, &index, &engine)?;
+    let (mut feed, taken) = start_feed(config, tls, &index, &engine, &pulses)?;
     add_symbols(&mut feed, &control, &found.active)?;
     status.feed(feed.counts_reader());
     feed.subscribe(&found.active).await.context("cannot subscribe the symbols")?;
@@ -65,7 +73,7 @@ pub(super) async fn run(
         config,
         &found.active,
         rest.weight(),
-        (&status, show),
+        (&status, show, &pulses),
         |progress, shutdown, commands| {
             status.backfill(progress.subscribe());
             let store = store_readers.zip(downstream.writer_handle());
@@ -98,21 +106,58 @@ pub(super) async fn run(
         exchange_info,
     };
     listings.remember(found);
-    let (wakes, mut woken) = Wakes::new(feed.connections(), live_from);
-    tokio::select! {
-        biased;
-        _ = stop.wait_for(|stop| *stop) => {}
-        () = notices::watch(taken, &status, wakes) => {}
-        () = keep_looking(&mut listings, &mut feed, &mut woken) => {}
-    }
+    let (wakes, woken) = Wakes::new(feed.connections(), live_from);
+    let mut heard = Heard { stop, gave_up, notices: taken, woken };
+    let broken = follow(&mut heard, wakes, &status, &mut listings, &mut feed).await;
     say("stopping: writing what is under way");
     status.phase("stopping");
     drop(listings);
+    let ending = end.insert(Ending::begin());
     // Whatever became of the backfill, what was accepted is drained.
-    let backfilled = Backfill::end(backfill).await;
-    feed.stop().await;
-    downstream.end(engine).await.and(backfilled)
+    let backfilled = ending.wait("the backfill", STAGE_SHARE, Backfill::end(backfill)).await;
+    let _ = ending.wait("the feed", STAGE_SHARE, feed.stop()).await;
+    let drained = downstream.end(engine, ending).await;
+    broken.and(drained).and(backfilled.unwrap_or(Ok(())))
 }
+
+/// Who may say that something happened.
+struct Heard {
+    stop: watch::Receiver<bool>,
+    gave_up: watch::Receiver<Option<String>>,
+    notices: mpsc::Receiver<FeedNotice>,
+    woken: mpsc::Receiver<String>,
+}
+
+/// Follows the market until `stop` turns true or the feed ends.
+///
+/// # Errors
+/// If a worker has ended for good.
+async fn follow(
+    heard: &mut Heard,
+    wakes: Wakes,
+    status: &Status,
+    listings: &mut Listings,
+    feed: &mut Feed<EngineSink>,
+) -> anyhow::Result<()> {
+    let Heard { stop, gave_up, notices, woken } = heard;
+    let faults = workers::obey_faults(listings.control.clone());
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        sentence = workers::given_up(gave_up) => anyhow::bail!(sentence),
+        () = faults => {}
+        () = notices::watch(notices, status, wakes) => {}
+        () = keep_looking(listings, feed, woken) => {}
+    }
+    Ok(())
+}
+
+/// How long the backfill and the feed may each take to end; the feed gives up after a second what
+/// a worker does not take.
+const STAGE_SHARE: Duration = Duration::from_millis(1_200);
+/// Beats of the backfill's task, and of a connection, which tries anew for half a minute at most.
+const BACKFILL_BOUND: Duration = Duration::from_secs(10);
+const CONNECTION_BOUND: Duration = Duration::from_mins(1);
 
 /// The exchange's time: what was measured, and never less than what the feed has carried.
 fn exchange_clock(rest: &RestClient, klines: watch::Receiver<Arc<GlobalKlines>>) -> Clock {
@@ -129,9 +174,14 @@ fn start_feed(
     tls: Tls,
     index: &SymbolIndex,
     engine: &Arc<Engine>,
+    pulses: &Pulses,
 ) -> anyhow::Result<(Feed<EngineSink>, mpsc::Receiver<FeedNotice>)> {
     let engine = Arc::clone(engine);
-    let connect = move |id: ConnectionId| EngineSink(engine.feed(FeedId(id.0)));
+    let (pulses, silence) = (pulses.clone(), Duration::from_millis(config.feed.silent_after_ms));
+    let connect = move |id: ConnectionId| EngineSink {
+        feed: engine.feed(FeedId(id.0)),
+        heart: pulses.heart(&connection_name(id), CONNECTION_BOUND + silence),
+    };
     Feed::start(parts::stream(config)?, tls, index.clone(), connect)
         .context("exchange.stream_url or the feed's settings cannot be used")
 }
@@ -173,7 +223,7 @@ impl Backfill {
         config: &Config,
         symbols: &[SymbolId],
         weight: WeightStatus,
-        (status, show): (&Status, Show),
+        (status, show, pulses): (&Status, Show, &Pulses),
         parts_of: impl FnOnce(
             watch::Sender<BackfillProgress>,
             watch::Receiver<bool>,
@@ -189,9 +239,9 @@ impl Backfill {
         let shown = tokio::spawn(progress::show(progress.subscribe(), show));
         let parts = parts_of(progress, stop, taken);
         let task = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
-        let status = status.clone();
+        let (status, pulses) = (status.clone(), pulses.clone());
         let task = tokio::spawn(async move {
-            let ended = task.await;
+            let ended = pulses.keep("the backfill", BACKFILL_BOUND, task).await;
             if let Err(error) = &ended {
                 tracing::error!(%error, "the backfill has ended; klines stay unconfirmed");
                 status.fallen(format!("the backfill has ended: {error}; start klagg again"));

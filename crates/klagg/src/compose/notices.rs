@@ -47,7 +47,7 @@ impl Wakes {
 
 /// Takes notices until the feed has ended.
 pub(super) async fn watch(
-    mut notices: mpsc::Receiver<FeedNotice>,
+    notices: &mut mpsc::Receiver<FeedNotice>,
     status: &Status,
     mut wakes: Wakes,
 ) {

@@ -167,6 +167,12 @@ pub(super) const KEYS: &[Key] = &[
         "Threads that fold; a symbol belongs to worker (its number mod workers).",
     ),
     key(
+        "engine.restarts_max",
+        "5",
+        Kind::Integer(0, 1000),
+        "How often in a row a worker that breaks starts again; once more ends klagg.",
+    ),
+    key(
         "engine.first_core",
         "-1",
         Kind::Integer(-1, 1023),

@@ -6,7 +6,7 @@ use klagg_engine::WorkerCounters;
 use klagg_gateway::{GlobalKlines, SchedulerStatus};
 use klagg_web::{MetricKind, MetricSample};
 
-use super::Seen;
+use super::{Seen, Shared};
 
 /// A list of samples under construction.
 #[derive(Default)]
@@ -35,14 +35,19 @@ type Read<'a> = &'a dyn Fn(&WorkerCounters) -> u64;
 /// Every figure.
 pub(super) fn samples(
     seen: &Seen,
-    rest: &RestClient,
+    shared: &Shared,
     klines: &GlobalKlines,
     backfill: Option<&BackfillProgress>,
 ) -> Vec<MetricSample> {
     let mut samples = Samples::default();
+    for (part, is_silent) in shared.pulses.parts() {
+        let silent = ("part_silent", "1 while a part gives no sign of life");
+        let value = u64::from(is_silent);
+        samples.add_labelled(MetricKind::Gauge, silent, vec![("part", part)], value);
+    }
     workers(&mut samples, klines);
     feed(&mut samples, seen);
-    requests(&mut samples, rest);
+    requests(&mut samples, &shared.rest);
     if let Some(progress) = backfill {
         confirmation(&mut samples, progress);
     }
@@ -77,7 +82,7 @@ pub(super) fn samples(
 
 fn workers(samples: &mut Samples, klines: &GlobalKlines) {
     use MetricKind::Counter;
-    let counters: [(&str, &str, Read<'_>); 15] = [
+    let counters: [(&str, &str, Read<'_>); 17] = [
         ("trades", "Trades folded", &|counters| counters.trades),
         ("trades_duplicate", "Trades dropped as known", &|counters| counters.duplicates),
         ("trades_straggling", "Trades after their hole was given up", &|counters| {
@@ -99,6 +104,8 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
             counters.supply_ignored
         }),
         ("interruptions", "Interruptions of feeds, by worker", &|counters| counters.interruptions),
+        ("worker_restarts", "Workers that broke and started again", &|counters| counters.restarts),
+        ("trades_lost", "Trades lost to workers that broke", &|counters| counters.trades_lost),
     ];
     for (name, help, read) in counters {
         let sum = klines.workers.iter().map(|worker| read(&worker.counters)).sum();

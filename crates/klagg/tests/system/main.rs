@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 
+mod broken;
 mod faults;
 mod market;
 mod process;

@@ -20,7 +20,26 @@ pub(crate) fn start(market: &Market, folder: &str, more: &[&str]) -> (Klagg, Str
     for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
         arguments.extend(["--set", setting]);
     }
-    let mut klagg = Klagg::start(&arguments);
+    opened(Klagg::start(&arguments))
+}
+
+/// The same, of a klagg that obeys faults in the file `faults` of its folder.
+pub(crate) fn start_with_faults(
+    market: &Market,
+    folder: &str,
+    more: &[&str],
+) -> (Klagg, String, String) {
+    let settings = market.settings(folder);
+    let mut arguments = vec!["run"];
+    for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
+        arguments.extend(["--set", setting]);
+    }
+    let faults = format!("{folder}/faults");
+    opened(Klagg::start_with(&arguments, &[("KLAGG_TEST_FAULTS", &faults)]))
+}
+
+/// The addresses that it says.
+fn opened(mut klagg: Klagg) -> (Klagg, String, String) {
     let page = address(&klagg.wait_for("page: ", PATIENCE));
     let admin = address(&klagg.wait_for("health: ", PATIENCE));
     (klagg, page, admin)
