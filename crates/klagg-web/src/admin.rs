@@ -54,10 +54,16 @@ async fn health(State(admin): State<Admin>) -> Response {
 /// Whether klines can be relied on: history and the live feed have met.
 async fn ready(State(admin): State<Admin>) -> Response {
     let report = (admin.app.source.parts.status)();
-    if report.ready {
-        return "ready\n".into_response();
+    let (code, mut words) = if report.ready {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", report.phase))
+    };
+    // In either case: a problem that makes klines stale is told apart by the code alone.
+    for problem in &report.problems {
+        words.extend(["problem: ", problem, "\n"]);
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", report.phase)).into_response()
+    (code, words).into_response()
 }
 
 fn metrics(registry: &Registry) -> Response {

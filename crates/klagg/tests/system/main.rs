@@ -3,10 +3,15 @@
 //! Nothing here waits for a time to pass: conditions are waited for, with a bound.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
+#![expect(clippy::print_stdout, reason = "a test says what it skips, and why")]
 
 mod broken;
+mod disk;
 mod faults;
 mod market;
 mod process;
 mod refusals;
+#[expect(dead_code, reason = "shared with the store's own tests")]
+#[path = "../../../klagg-store/tests/disk/shim.rs"]
+mod shim;
 mod truth;

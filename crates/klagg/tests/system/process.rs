@@ -21,19 +21,15 @@ pub(crate) struct Klagg {
 impl Klagg {
     /// Starts `klagg` with `arguments`.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::start_with(arguments, &[])
+        Self::start_with(arguments, |_| {})
     }
 
-    /// Starts `klagg` with `arguments` and variables of the environment.
-    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_klagg"))
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary under test starts");
+    /// Starts `klagg` with `arguments`, its command prepared further.
+    pub(crate) fn start_with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_klagg"));
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().expect("the binary under test starts");
         let words = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (sender, lines) = sync_channel(LINES_MAX);
         let reader = std::thread::spawn(move || {

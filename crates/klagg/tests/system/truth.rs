@@ -2,6 +2,7 @@
 //! shares no code with the fold.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use klagg_kline::{KlineRecord, KlineStatus, Period, SymbolId, UnixMillis};
 use klagg_sim::Oracle;
@@ -15,12 +16,22 @@ pub(crate) const FACTOR: f64 = 20.0;
 
 /// Starts `klagg run` on the market; the process and the addresses of its page and its probes.
 pub(crate) fn start(market: &Market, folder: &str, more: &[&str]) -> (Klagg, String, String) {
+    start_with(market, folder, more, |_| {})
+}
+
+/// As [`start`], with the process prepared further.
+pub(crate) fn start_with(
+    market: &Market,
+    folder: &str,
+    more: &[&str],
+    prepare: impl FnOnce(&mut Command),
+) -> (Klagg, String, String) {
     let settings = market.settings(folder);
     let mut arguments = vec!["run"];
     for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
         arguments.extend(["--set", setting]);
     }
-    opened(Klagg::start(&arguments))
+    opened(Klagg::start_with(&arguments, prepare))
 }
 
 /// The same, of a klagg that obeys faults in the file `faults` of its folder.
@@ -29,13 +40,9 @@ pub(crate) fn start_with_faults(
     folder: &str,
     more: &[&str],
 ) -> (Klagg, String, String) {
-    let settings = market.settings(folder);
-    let mut arguments = vec!["run"];
-    for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
-        arguments.extend(["--set", setting]);
-    }
-    let faults = format!("{folder}/faults");
-    opened(Klagg::start_with(&arguments, &[("KLAGG_TEST_FAULTS", &faults)]))
+    start_with(market, folder, more, |command| {
+        command.env("KLAGG_TEST_FAULTS", format!("{folder}/faults"));
+    })
 }
 
 /// The addresses that it says.
