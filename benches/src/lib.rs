@@ -5,10 +5,12 @@
 
 mod market;
 mod recorded;
+mod rounds;
 mod series;
 
 pub use market::{Market, MarketTrade, combined_frame};
 pub use recorded::recorded_frames;
+pub use rounds::Rounds;
 pub use series::Series;
 
 /// Whether each bench is only to be run once, to see that it works: under `cargo test`, and with

@@ -17,7 +17,8 @@ use klagg_engine::{HistoryPage, HistoryWriter, KlineData, WorkerDelta};
 use klagg_kline::{KlineStatus, UnixMillis};
 
 use crate::buffers::Buffers;
-use crate::klines::Applied;
+use crate::draft::Draft;
+use crate::slot::Applied;
 use crate::{GatewayConfig, GatewayCounters, GatewayError, GlobalKlines, WorkerState};
 
 /// Newest klines of history pages that wait for the next tick. Full: pages wait in their queue.
@@ -152,13 +153,13 @@ impl GatewayCore {
             self.counters.add(&self.history.apply(data.symbol, period_index, record));
         }
         let mut writing = Writing {
-            back: self.buffers.back(),
+            draft: self.buffers.draft(),
             counters: &mut self.counters,
             symbols_max: self.symbols_max,
             worker: u16::try_from(worker).ok(),
         };
         if newest {
-            delta.ended.iter().for_each(|&symbol| writing.back.end(symbol));
+            delta.ended.iter().for_each(|&symbol| writing.draft.end(symbol));
         }
         for data in &delta.closed {
             writing.write(data);
@@ -282,9 +283,8 @@ impl GatewayCore {
 
     /// Publishes all that was applied since the last time, as the next snapshot.
     pub fn publish(&mut self, now: UnixMillis) -> Arc<GlobalKlines> {
-        let back = self.buffers.back();
         let mut writing = Writing {
-            back: &mut *back,
+            draft: self.buffers.draft(),
             counters: &mut self.counters,
             symbols_max: self.symbols_max,
             worker: None,
@@ -292,14 +292,16 @@ impl GatewayCore {
         for data in self.pending.drain(..) {
             writing.write(&data);
         }
+        self.buffers.catch_up();
+        self.counters.clones = self.buffers.clones;
+        self.counters.copied = self.buffers.copied;
+        let back = self.buffers.draft().klines;
         back.published_at = back.published_at.max(now);
         for (shown, slot) in back.workers.iter_mut().zip(&self.workers) {
             *shown = slot.state;
             back.exchange_time = back.exchange_time.max(slot.state.exchange_time);
         }
-        self.counters.clones = self.buffers.clones;
-        self.counters.copies = self.buffers.copies;
-        self.buffers.back().counters = self.counters;
+        back.counters = self.counters;
         self.buffers.publish()
     }
 
@@ -319,9 +321,9 @@ impl GatewayCore {
     }
 }
 
-/// The buffer being written, with what is needed to place and count a record.
+/// The snapshot being written, with what is needed to place and count a record.
 struct Writing<'a> {
-    back: &'a mut GlobalKlines,
+    draft: Draft<'a>,
     counters: &'a mut GatewayCounters,
     symbols_max: usize,
     worker: Option<u16>,
@@ -329,15 +331,14 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn write(&mut self, data: &KlineData) {
+        let place = (data.symbol, data.period_index);
         let inside = data.symbol.index() < self.symbols_max;
-        let offset = self.back.offset(data.symbol, usize::from(data.period_index));
-        let Some(offset) = offset.filter(|_| inside) else {
-            self.counters.out_of_range += 1;
-            return;
-        };
-        match self.back.write(offset, &data.record, self.worker) {
-            Applied::Changed | Applied::Same | Applied::Older => {}
-            Applied::Refused => self.counters.refused += 1,
+        let applied =
+            if inside { self.draft.write(place, &data.record, self.worker) } else { None };
+        match applied {
+            Some(Applied::Changed | Applied::Same | Applied::Older) => {}
+            Some(Applied::Refused) => self.counters.refused += 1,
+            None => self.counters.out_of_range += 1,
         }
     }
 }

@@ -16,12 +16,16 @@
 //! no clock and no task either, so that a simulation can drive it.
 
 mod buffers;
+mod column;
 mod config;
 mod consumer;
+mod draft;
 mod gateway_core;
 mod klines;
 mod pull;
 mod scheduler;
+mod slot;
+mod slot_set;
 mod task;
 mod unwritten;
 mod watchdog;
@@ -30,8 +34,9 @@ mod worker;
 pub use config::{GatewayConfig, GatewayError};
 pub use consumer::{Consumer, ConsumerReport, Update};
 pub use gateway_core::{GatewayCore, Taken, Timing, WorkerNotice};
-pub use klines::{GlobalKlines, KlineState};
+pub use klines::GlobalKlines;
 pub use scheduler::{ReadScheduler, SchedulerStatus};
+pub use slot::KlineState;
 pub use task::{GatewayParts, GatewayReport, gateway_task};
 pub use unwritten::Unwritten;
 pub use watchdog::{Heartbeat, PartId, Watchdog, WatchdogNotice};

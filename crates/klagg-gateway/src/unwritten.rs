@@ -81,7 +81,7 @@ impl Unwritten {
         for (symbol, period_index) in klines.changed_since(self.opens_seen) {
             let index = usize::from(period_index);
             if let Some(record) = klines.slot(symbol, index).and_then(|state| state.open) {
-                each(symbol, self.periods.get(index), record);
+                each(symbol, self.periods.get(index), *record);
             }
         }
         self.opens_seen = klines.sequence;

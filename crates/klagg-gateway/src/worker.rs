@@ -65,8 +65,8 @@ pub struct GatewayCounters {
     pub pages: u64,
     /// Ticks that had to copy the whole state because a reader still held the older one.
     pub clones: u64,
-    /// Ticks that brought the older buffer up to date by a plain copy, much having changed.
-    pub copies: u64,
+    /// Klines copied into the older buffer because one tick changed them and the next did not.
+    pub copied: u64,
     /// Wake-ups that the persistence queue had no room for.
     pub db_queue_full: u64,
     /// Closed klines that workers had to forget before they could be pulled. Lost.

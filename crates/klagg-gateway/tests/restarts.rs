@@ -166,21 +166,22 @@ fn empty_delta(worker: usize) -> WorkerDelta {
 }
 
 fn check_step(before: &GlobalKlines, after: &GlobalKlines) {
-    for (at, new) in after.slots.iter().enumerate() {
-        let old = before.slots.get(at).copied().unwrap_or_default();
-        check_slot(&old, new);
+    for symbol in (0..SYMBOLS).map(SymbolId) {
+        for (period_index, new) in after.symbol_slots(symbol).enumerate() {
+            check_slot(&before.slot(symbol, period_index).unwrap_or_default(), &new);
+        }
     }
 }
 
-fn check_slot(old: &KlineState, new: &KlineState) {
+fn check_slot(old: &KlineState<'_>, new: &KlineState<'_>) {
     assert!(new.open_time() >= old.open_time(), "back in time: {old:?} to {new:?}");
     if let (Some(old), Some(new)) = (old.open, new.open)
         && old.kline.open_time == new.kline.open_time
     {
         let count = |record: &klagg_kline::KlineRecord| record.kline.trade_count;
-        assert!(count(&new) >= count(&old), "trades lost: {old:?} to {new:?}");
+        assert!(count(new) >= count(old), "trades lost: {old:?} to {new:?}");
     }
-    if let (Some(old), Some(new)) = (&old.last_closed, &new.last_closed)
+    if let (Some(old), Some(new)) = (old.last_closed, new.last_closed)
         && old.kline.open_time == new.kline.open_time
     {
         assert!(new == old || new.supersedes(old), "unproven: {old:?} to {new:?}");
@@ -206,7 +207,7 @@ proptest! {
                 from: None, to: None, limit: usize::MAX, keep: klagg_engine::Keep::Newest,
             };
             let held = world.history.read(symbol, 0, &all);
-            prop_assert_eq!(held.last(), Some(&last));
+            prop_assert_eq!(held.last(), Some(last));
             for pair in held.windows(2) {
                 prop_assert_eq!(pair[1].kline.open_time, pair[0].kline.open_time.plus(MINUTE));
             }

@@ -245,7 +245,7 @@ async fn history_pages_are_taken_and_the_newest_kline_is_shown() {
         let page = HistoryPage { symbol, period: Period::M1, records };
         timeout(DEADLINE, pipeline.pages.send(page)).await.expect("taken").expect("open");
     }
-    let newest = |klines: &GlobalKlines, symbol| klines.slot(symbol, 0)?.last_closed;
+    let newest = |klines: &GlobalKlines, symbol| klines.slot(symbol, 0)?.last_closed.copied();
     let shown = pipeline.wait_for(|klines| newest(klines, SymbolId(3)) == Some(record(4))).await;
     assert_eq!((shown.counters.pages, shown.counters.closed_applied), (4, 20));
     assert_eq!(pipeline.history.len(SymbolId(0), 0), 5);

@@ -40,9 +40,9 @@ impl Consumer for WebConsumer {
         // When the list of closed klines is not whole, the newest of each slot stands in: it
         // keeps exchange-style clients whole unless two closed at once, which they are told.
         let newest = update.changed.iter().filter(|_| update.resync).filter_map(slot);
-        let newest = newest.filter_map(|(slot, state)| Some((slot, state.last_closed?)));
+        let newest = newest.filter_map(|(slot, state)| Some((slot, *state.last_closed?)));
         let open = update.changed.iter().filter_map(slot);
-        let open = open.filter_map(|(slot, state)| Some((slot, state.open?)));
+        let open = open.filter_map(|(slot, state)| Some((slot, *state.open?)));
         let at = (klines.sequence, klines.exchange_time.unwrap_or(klines.published_at));
         let (table, periods) = (self.symbols.table(), &self.periods);
         let make = |slot: Slot, record: KlineRecord| {

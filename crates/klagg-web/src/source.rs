@@ -90,7 +90,7 @@ impl Source {
 
     /// The open kline of a slot, if there is one.
     pub(crate) fn open(&self, slot: Slot) -> Option<KlineRecord> {
-        self.look(|klines| klines.slot(slot.symbol, slot.period_index.into())?.open)
+        self.look(|klines| klines.slot(slot.symbol, slot.period_index.into())?.open.copied())
     }
 
     /// Reads klines.
@@ -101,7 +101,7 @@ impl Source {
     pub(crate) async fn read(&self, slot: Slot, range: Range) -> Result<Page, StoreError> {
         let (symbol, period_index) = (slot.symbol, usize::from(slot.period_index));
         let (sequence, open) = self.look(|klines| {
-            let open = klines.slot(symbol, period_index).and_then(|state| state.open);
+            let open = klines.slot(symbol, period_index).and_then(|state| state.open.copied());
             (klines.sequence, open)
         });
         let open = open.filter(|record| range.holds(record.kline.open_time));

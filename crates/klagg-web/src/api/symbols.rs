@@ -64,8 +64,7 @@ fn overview(app: &App, period_index: usize) -> String {
     let table = parts.symbols.load();
     let (sequence, prices): (u64, Vec<Option<(Price, Price)>>) = app.source.look(|klines| {
         let newest = |entry: &klagg_symbols::SymbolEntry| {
-            let slot = klines.slot(entry.id, period_index)?;
-            let kline = slot.open.or(slot.last_closed)?.kline;
+            let kline = klines.slot(entry.id, period_index)?.newest()?.kline;
             Some((kline.open, kline.close))
         };
         (klines.sequence, table.iter().map(newest).collect())

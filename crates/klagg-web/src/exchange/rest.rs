@@ -109,8 +109,7 @@ pub(crate) async fn price(State(app): State<Arc<App>>, RawQuery(query): RawQuery
         let entries = table.iter().filter(|entry| !entry.delisted);
         let entries = entries.filter(|entry| wanted.is_none_or(|wanted| wanted == entry.id));
         let price = |entry: &klagg_symbols::SymbolEntry| {
-            let slot = klines.slot(entry.id, 0)?;
-            let record = slot.open.or(slot.last_closed)?;
+            let record = klines.slot(entry.id, 0)?.newest()?;
             Some((entry.id, record.kline.close))
         };
         (time, entries.filter_map(price).collect::<Vec<_>>())
