@@ -42,6 +42,7 @@ impl Pipeline {
             name: name.to_owned(),
             // One after the other, so that the numbers are the market's.
             first_open_time: UnixMillis(i64::try_from(place).unwrap_or(0)),
+            onboard_time: None,
             precision: market.precision(SymbolId(u32::try_from(place).unwrap_or(0))),
         });
         let listed = index.append(listed.collect()).expect("distinct names");

@@ -161,6 +161,7 @@ impl World {
         let new = NAMES.iter().enumerate().map(|(at, name)| NewSymbol {
             name: (*name).to_owned(),
             first_open_time: UnixMillis(i64::try_from(at).unwrap() * 86_400_000),
+            onboard_time: None,
             precision: Precision::new(2, 3).unwrap(),
         });
         index.append(new.collect()).unwrap();

@@ -89,19 +89,38 @@ impl Control {
     }
 
     /// Lists a perpetual in USDT or USDC that trades from now on, its ids from 1, and tells
-    /// `!contractInfo`. Its first trade comes within the minute.
+    /// `!contractInfo`. Its first trade comes within the minute. A name that has settled is listed
+    /// anew, as another contract.
     ///
     /// # Errors
     /// [`SimError`] if the name is taken or impossible, or there is no room.
     pub fn list_symbol(&self, name: &str, trades_per_second: f64) -> Result<(), SimError> {
+        self.list_symbol_at(name, trades_per_second, self.shared.clock.now())
+    }
+
+    /// As [`Control::list_symbol`], but it comes on board at `onboard`: until then its status is
+    /// `PENDING_TRADING`. `!contractInfo` tells both.
+    ///
+    /// # Errors
+    /// As [`Control::list_symbol`].
+    pub fn list_symbol_at(
+        &self,
+        name: &str,
+        trades_per_second: f64,
+        onboard: UnixMillis,
+    ) -> Result<(), SimError> {
         let now = self.shared.clock.now();
-        let listed = self.shared.market.list(name, trades_per_second, now)?;
+        let onboard = onboard.max(now);
+        let listed = self.shared.market.list(name, trades_per_second, onboard)?;
         self.announce(&listed.symbol, now);
+        if onboard > now {
+            self.announce(&listed.symbol, onboard);
+        }
         Ok(())
     }
 
-    /// Settles a symbol within the next two minutes and tells `!contractInfo`: from then on its
-    /// klines are flat.
+    /// Settles a symbol within the next two minutes and tells `!contractInfo`, now and then: from
+    /// then on its klines are flat.
     ///
     /// # Errors
     /// [`SimError::UnknownSymbol`].
@@ -109,15 +128,17 @@ impl Control {
         let now = self.shared.clock.now();
         let listed = self.shared.market.delist(name, now)?;
         self.announce(&listed.symbol, now);
+        self.announce(&listed.symbol, listed.symbol.delivery.unwrap_or(now));
         Ok(())
     }
 
-    fn announce(&self, symbol: &Symbol, now: UnixMillis) {
+    /// Tells of a symbol at `time`, as it stands then.
+    fn announce(&self, symbol: &Symbol, time: UnixMillis) {
         let info = ContractInfo {
             symbol: symbol.name.to_string(),
-            event_time: now,
+            event_time: time,
             contract_type: symbol.contract.as_str().to_owned(),
-            status: symbol.status(now).to_owned(),
+            status: symbol.status(time).to_owned(),
             onboard_time: symbol.onboard,
             delivery_time: symbol.delivery.unwrap_or(NEVER),
             coin_margined: false,
@@ -129,7 +150,7 @@ impl Control {
             ..info.clone()
         };
         let mut waiting = self.shared.announcements.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend([coin, info]);
+        waiting.extend([(time, coin), (time, info)]);
     }
 
     /// Answers the next `requests` REST requests with `status` and a body that is no JSON.

@@ -17,8 +17,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use klagg_kline::UnixMillis;
 
 use self::listing::{Genesis, new_listing};
-use self::symbol::MINUTE;
+use self::symbol::{MINUTE, Symbol};
 use self::view::Listed;
+use crate::random::mix;
 use crate::{SimConfig, SimError};
 
 /// All contracts, in the order of their listing here.
@@ -51,13 +52,20 @@ impl Market {
         contracts.places.get(name).map(|&place| Arc::clone(&contracts.list[place]))
     }
 
+    /// One of a name's listings, the first being 0: the newest if there are fewer.
+    pub(crate) fn listing(&self, name: &str, place: usize) -> Option<Arc<Listed>> {
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        let of_name = contracts.list.iter().filter(|listed| &*listed.symbol.name == name);
+        of_name.take(place.saturating_add(1)).last().cloned()
+    }
+
     /// The contract of a pair and a type of contract.
     pub(crate) fn continuous(&self, pair: &str, contract_type: &str) -> Option<Arc<Listed>> {
         let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
         let is_it = |listed: &&Arc<Listed>| {
             &*listed.symbol.pair == pair && listed.symbol.contract.as_str() == contract_type
         };
-        contracts.list.iter().find(is_it).cloned()
+        contracts.list.iter().rfind(is_it).cloned()
     }
 
     /// All contracts. A contract keeps its place; new ones come behind.
@@ -65,7 +73,18 @@ impl Market {
         self.contracts.read().unwrap_or_else(PoisonError::into_inner).list.clone()
     }
 
-    /// Lists a perpetual that trades from `onboard` on.
+    /// The newest contract of each name.
+    pub(crate) fn newest(&self) -> Vec<Arc<Listed>> {
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        let is_newest = |(place, listed): &(usize, &Arc<Listed>)| {
+            contracts.places.get(&listed.symbol.name) == Some(place)
+        };
+        let places = contracts.list.iter().enumerate().filter(is_newest);
+        places.map(|(_, listed)| Arc::clone(listed)).collect()
+    }
+
+    /// Lists a perpetual that trades from `onboard` on. A name that has settled by then is listed
+    /// anew: another contract, with trades and ids of its own.
     pub(crate) fn list(
         &self,
         name: &str,
@@ -73,13 +92,19 @@ impl Market {
         onboard: UnixMillis,
     ) -> Result<Arc<Listed>, SimError> {
         let mut contracts = self.contracts.write().unwrap_or_else(PoisonError::into_inner);
-        if contracts.places.contains_key(name) {
+        let before = contracts.places.get(name).map(|&place| &contracts.list[place].symbol);
+        let is_over = |symbol: &Symbol| symbol.delivery.is_some_and(|end| end <= onboard);
+        if before.is_some_and(|before| !is_over(before)) {
             return Err(SimError::AlreadyListed(name.to_owned()));
         }
+        let is_again = before.is_some();
         if contracts.list.len() >= SimConfig::SYMBOLS_MAX {
             return Err(SimError::TooManySymbols(SimConfig::SYMBOLS_MAX));
         }
-        let symbol = new_listing(&self.config, name, trades_per_second, onboard)?;
+        let mut symbol = new_listing(&self.config, name, trades_per_second, onboard)?;
+        if is_again {
+            symbol.set_listing(mix(symbol.seed ^ onboard.0.unsigned_abs()), onboard);
+        }
         let place = contracts.list.len();
         contracts.places.insert(Arc::clone(&symbol.name), place);
         let listed = Arc::new(Listed::new(symbol));

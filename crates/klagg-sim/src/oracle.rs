@@ -50,11 +50,20 @@ pub struct Oracle {
     market: Arc<Market>,
     clock: Arc<Clock>,
     kline_lag_ms: i64,
+    /// Which listing a name means, where it has several.
+    listing: usize,
 }
 
 impl Oracle {
     pub(crate) fn new(market: Arc<Market>, clock: Arc<Clock>, kline_lag_ms: i64) -> Self {
-        Self { market, clock, kline_lag_ms }
+        Self { market, clock, kline_lag_ms, listing: usize::MAX }
+    }
+
+    /// The same truth, told of the listing at this place, the first being 0, of each name that was
+    /// listed several times. Of others it tells the only one; by itself an oracle tells the newest.
+    #[must_use]
+    pub fn of_listing(&self, listing: usize) -> Self {
+        Self { listing, ..self.clone() }
     }
 
     /// All symbols ever listed, perpetuals first, biggest first.
@@ -115,7 +124,7 @@ impl Oracle {
 
     /// The aggregates stamped in `from..=to`, up to now.
     pub fn aggregates(&self, symbol: &str, from: UnixMillis, to: UnixMillis) -> Vec<SimAggregate> {
-        let Some(listed) = self.market.get(symbol) else { return Vec::new() };
+        let Some(listed) = self.market.listing(symbol, self.listing) else { return Vec::new() };
         let symbol = &listed.symbol;
         let to = to.min(self.clock.now());
         let first = from.0.div_euclid(MINUTE).max(symbol.first_minute());
@@ -136,7 +145,7 @@ impl Oracle {
         (from, to): (UnixMillis, UnixMillis),
         pieces: impl Fn(&Symbol, &Tape, &Aggregate, &mut dyn FnMut(&Piece)),
     ) -> Vec<Kline> {
-        let Some(listed) = self.market.get(symbol) else { return Vec::new() };
+        let Some(listed) = self.market.listing(symbol, self.listing) else { return Vec::new() };
         let symbol = &listed.symbol;
         let settled = self.settled_until();
         let first = symbol.first_minute();

@@ -31,8 +31,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) weight: Mutex<WeightCounter>,
     pub(crate) failing: Mutex<Option<Failing>>,
-    /// Listings and settlements still to be told on `!contractInfo`.
-    pub(crate) announcements: Mutex<Vec<ContractInfo>>,
+    /// Listings and settlements still to be told on `!contractInfo`, and from when on.
+    pub(crate) announcements: Mutex<Vec<(UnixMillis, ContractInfo)>>,
     pub(crate) counts: Counts,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use klagg_kline::Period;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
-use crate::schema::{APPLICATION_ID, CREATE_TABLES, VERSION, period_number};
+use crate::schema::{APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, VERSION, period_number};
 use crate::views::create_views;
 use crate::wal::make_durable;
 use crate::{Durability, OpenCheck, StoreConfig, StoreError};
@@ -124,12 +124,18 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Corrupt { path: path.to_owned(), detail })
 }
 
-/// Brings the schema to [`VERSION`]. All in one transaction: a crash leaves an empty file.
+/// Brings the schema to [`VERSION`]. All in one transaction: a crash leaves an empty file, or the
+/// version that was there.
 fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found == VERSION {
         return Ok(());
+    }
+    if found == 1 {
+        transaction.execute_batch(FROM_1_TO_2)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        return transaction.commit();
     }
     transaction.execute_batch(CREATE_TABLES)?;
     transaction.execute_batch(&create_views())?;

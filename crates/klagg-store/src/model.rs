@@ -61,6 +61,8 @@ pub struct StoredSymbol {
     pub name: String,
     /// Open time of its first daily kline.
     pub first_open_time: UnixMillis,
+    /// When the exchange put it on board; `None` where it has not told.
+    pub onboard_time: Option<UnixMillis>,
     /// How its numbers are printed.
     pub precision: Precision,
     /// Whether it is a tombstone.

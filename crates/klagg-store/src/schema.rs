@@ -29,7 +29,7 @@ use klagg_kline::{Period, UnixMillis};
 pub(crate) const APPLICATION_ID: i64 = 0x6b6c_6167;
 
 /// `PRAGMA user_version` of the schema that this program writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Klines of one symbol in a chunk. Part of the schema: it decides where a row lies.
 pub(crate) const CHUNK_KLINES: i64 = 16;
@@ -167,6 +167,9 @@ macro_rules! kline_columns {
     };
 }
 
+/// What version 2 knows and version 1 did not.
+pub(crate) const FROM_1_TO_2: &str = "ALTER TABLE symbol ADD COLUMN onboard_time INTEGER;";
+
 /// The tables. `coverage` is what is known about a symbol's history without looking through it.
 pub(crate) const CREATE_TABLES: &str = concat!(
     "CREATE TABLE store (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -175,7 +178,7 @@ pub(crate) const CREATE_TABLES: &str = concat!(
      CREATE TABLE symbol (number INTEGER PRIMARY KEY, name TEXT NOT NULL,
          first_open_time INTEGER NOT NULL, price_precision INTEGER NOT NULL,
          quantity_precision INTEGER NOT NULL, delisted INTEGER NOT NULL,
-         checksum INTEGER NOT NULL) STRICT;
+         checksum INTEGER NOT NULL, onboard_time INTEGER) STRICT;
      CREATE INDEX symbol_by_name ON symbol (name);
      CREATE TABLE chunk (period INTEGER NOT NULL, number INTEGER NOT NULL,
          PRIMARY KEY (period, number)) STRICT, WITHOUT ROWID;

@@ -11,7 +11,8 @@ use crate::known::{Known, begin};
 use crate::reader::{StoreReader, StoreReaderFactory};
 use crate::schema::is_on_grid;
 use crate::{
-    Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, WriteOutcome, symbols, wal,
+    Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, SymbolChange, WriteOutcome,
+    symbols, wal,
 };
 
 /// Klines and symbols on disk: the one writer. Readers are made by [`Store::reader`].
@@ -30,6 +31,7 @@ use crate::{
 ///     id: SymbolId(0),
 ///     name: "BTCUSDT".to_owned(),
 ///     first_open_time: UnixMillis(0),
+///     onboard_time: None,
 ///     precision: Precision::new(2, 3)?,
 ///     delisted: false,
 /// }])?;
@@ -154,6 +156,21 @@ impl Store {
             known.symbols = count;
             Ok(())
         })
+    }
+
+    /// Changes the table of symbols.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub fn change_symbols(&mut self, change: &SymbolChange) -> Result<(), StoreError> {
+        match change {
+            SymbolChange::Append(symbols) => self.append_symbols(symbols),
+            SymbolChange::Retire(id) => self.retire_symbol(*id),
+            SymbolChange::SetPrecision(id, precision) => self.set_precision(*id, *precision),
+            SymbolChange::Update(symbol) => {
+                self.change_symbol(symbol.id, |stored| stored.clone_from(symbol))
+            }
+        }
     }
 
     /// Makes a symbol a tombstone. Its number and its klines stay.

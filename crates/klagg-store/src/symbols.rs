@@ -20,10 +20,8 @@ pub(crate) fn epoch(connection: &Connection, path: &Path) -> Result<u64, StoreEr
 pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Vec<StoredSymbol>, StoreError> {
     let fail = |error| failed(path, error);
     let mut statement = connection
-        .prepare(
-            "SELECT number, name, first_open_time, price_precision, quantity_precision, \
-             delisted, checksum FROM symbol ORDER BY number",
-        )
+        // Its last column is missing until a database of the first version was opened to write.
+        .prepare("SELECT * FROM symbol ORDER BY number")
         .map_err(fail)?;
     let mut rows = statement.query([]).map_err(fail)?;
     let mut symbols = Vec::new();
@@ -43,6 +41,10 @@ fn read(row: &Row<'_>) -> Option<StoredSymbol> {
         id: SymbolId(row.get(0).ok()?),
         name: row.get(1).ok()?,
         first_open_time: UnixMillis(row.get(2).ok()?),
+        onboard_time: match row.as_ref().column_count() {
+            8.. => row.get::<_, Option<i64>>(7).ok()?.map(UnixMillis),
+            _ => None,
+        },
         precision: Precision::new(row.get(3).ok()?, row.get(4).ok()?).ok()?,
         delisted: row.get(5).ok()?,
     };
@@ -52,7 +54,8 @@ fn read(row: &Row<'_>) -> Option<StoredSymbol> {
 fn write(connection: &Connection, symbol: &StoredSymbol) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO symbol (number, name, first_open_time, price_precision, \
-         quantity_precision, delisted, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         quantity_precision, delisted, checksum, onboard_time) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     insert.execute(params![
         symbol.id.0,
@@ -62,6 +65,7 @@ fn write(connection: &Connection, symbol: &StoredSymbol) -> rusqlite::Result<()>
         symbol.precision.quantity(),
         symbol.delisted,
         checksum(symbol),
+        symbol.onboard_time.map(|time| time.0),
     ])?;
     Ok(())
 }
@@ -102,8 +106,14 @@ pub(crate) fn change(
     change: impl FnOnce(&mut StoredSymbol),
 ) -> Result<(), StoreError> {
     let mut held = load(connection, path)?;
+    let stored = held.len();
     let symbol = held.get_mut(id.index()).ok_or(StoreError::UnknownSymbol { symbol: id })?;
+    let (name, first_open_time) = (symbol.name.clone(), symbol.first_open_time);
     change(symbol);
+    if (&name, first_open_time) != (&symbol.name, symbol.first_open_time) {
+        let name = symbol.name.clone();
+        return Err(StoreError::NumberingBroken { symbol: id, name, stored });
+    }
     write(connection, symbol).map_err(|error| failed(path, error))
 }
 
@@ -117,5 +127,9 @@ fn checksum(symbol: &StoredSymbol) -> u32 {
         symbol.precision.quantity(),
         u8::from(symbol.delisted),
     ]);
+    // Rows of the first version, which knew nothing of it, stay right.
+    if let Some(time) = symbol.onboard_time {
+        hasher.update(&time.0.to_le_bytes());
+    }
     hasher.finalize()
 }

@@ -205,13 +205,8 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
             self.store.reopen()?;
         }
         let Batch { closed, open, symbols } = self.core.batch();
-        match symbols {
-            Some(SymbolChange::Append(symbols)) => self.store.append_symbols(symbols)?,
-            Some(SymbolChange::Retire(id)) => self.store.retire_symbol(*id)?,
-            Some(SymbolChange::SetPrecision(id, precision)) => {
-                self.store.set_precision(*id, *precision)?;
-            }
-            None => {}
+        if let Some(change) = symbols {
+            self.store.change_symbols(change)?;
         }
         if closed.is_empty() && open.is_empty() {
             return Ok(());

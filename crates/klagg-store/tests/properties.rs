@@ -95,6 +95,7 @@ fn new_store(folder: &Path) -> Store {
         id: SymbolId(id),
         name: format!("S{id}USDT"),
         first_open_time: UnixMillis(0),
+        onboard_time: None,
         precision: Precision::new(2, 3).unwrap(),
         delisted: false,
     };

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Cache};
-use klagg_kline::{Precision, SymbolId};
+use klagg_kline::{Precision, SymbolId, UnixMillis};
 
 use crate::table::check_name;
 use crate::{NewSymbol, SymbolEntry, SymbolTable, SymbolsError};
@@ -99,6 +99,7 @@ impl SymbolIndex {
                 id: table.next_id(),
                 name: Arc::from(symbol.name),
                 first_open_time: symbol.first_open_time,
+                onboard_time: symbol.onboard_time,
                 precision: symbol.precision,
                 delisted: false,
             };
@@ -116,13 +117,36 @@ impl SymbolIndex {
         }
     }
 
-    /// Makes a symbol a tombstone: for delisting, not for a halt, since there is no way back.
-    /// Once more is no error.
+    /// Makes a symbol a tombstone: for delisting, not for a halt. Once more is no error.
     ///
     /// # Errors
     /// [`SymbolsError::Unknown`].
     pub fn retire(&self, id: SymbolId) -> Result<(), SymbolsError> {
         self.change(id, |entry| entry.delisted = true)
+    }
+
+    /// Takes a tombstone back: the very listing that was thought to have ended goes on. Once more
+    /// is no error.
+    ///
+    /// # Errors
+    /// [`SymbolsError::Unknown`], or [`SymbolsError::ListedTwice`] if its name was listed anew
+    /// since.
+    pub fn revive(&self, id: SymbolId) -> Result<(), SymbolsError> {
+        let changing = self.changer();
+        let current = self.shared.published.load();
+        let name = &current.entry(id).ok_or(SymbolsError::Unknown { id })?.name;
+        if let Some(second) = current.get(name).filter(|&newest| newest != id) {
+            return Err(SymbolsError::ListedTwice { name: name.to_string(), first: id, second });
+        }
+        self.change_while(&changing, id, |entry| entry.delisted = false)
+    }
+
+    /// Changes when the exchange says that a symbol came on board.
+    ///
+    /// # Errors
+    /// [`SymbolsError::Unknown`].
+    pub fn set_onboard_time(&self, id: SymbolId, time: UnixMillis) -> Result<(), SymbolsError> {
+        self.change(id, |entry| entry.onboard_time = Some(time))
     }
 
     /// Changes how a symbol's numbers are printed.
@@ -138,7 +162,15 @@ impl SymbolIndex {
         id: SymbolId,
         change: impl FnOnce(&mut SymbolEntry),
     ) -> Result<(), SymbolsError> {
-        let _changing = self.changer();
+        self.change_while(&self.changer(), id, change)
+    }
+
+    fn change_while(
+        &self,
+        _changing: &MutexGuard<'_, ()>,
+        id: SymbolId,
+        change: impl FnOnce(&mut SymbolEntry),
+    ) -> Result<(), SymbolsError> {
         let current = self.shared.published.load();
         let mut changed = current.entry(id).ok_or(SymbolsError::Unknown { id })?.clone();
         change(&mut changed);
@@ -160,14 +192,15 @@ impl SymbolIndex {
 
 /// Those that are not listed yet, each name once, in the order in which they are numbered.
 fn in_order_of_listing(mut symbols: Vec<NewSymbol>, table: &SymbolTable) -> Vec<NewSymbol> {
-    // The precision takes part so that, of two equal names at one time, the same one stays
-    // whatever order they came in.
+    // The rest takes part so that, of two equal names at one time, the same one stays whatever
+    // order they came in.
     symbols.sort_by(|left, right| {
-        let precision =
-            |symbol: &NewSymbol| (symbol.precision.price(), symbol.precision.quantity());
+        let rest = |symbol: &NewSymbol| {
+            (symbol.onboard_time, symbol.precision.price(), symbol.precision.quantity())
+        };
         (left.first_open_time.cmp(&right.first_open_time))
             .then_with(|| left.name.as_bytes().cmp(right.name.as_bytes()))
-            .then_with(|| precision(left).cmp(&precision(right)))
+            .then_with(|| rest(left).cmp(&rest(right)))
     });
     let mut seen = HashSet::new();
     symbols

@@ -5,7 +5,8 @@
 //! - Numbers given together follow the time of the first daily kline, then the name bytewise,
 //!   whatever order they were handed in.
 //! - A delisted symbol keeps its number as a tombstone. If its name is listed again, that is a new
-//!   symbol with a new number; the name then leads to the newest.
+//!   symbol with a new number; the name then leads to the newest. Only a listing that had not
+//!   ended after all comes back under its number.
 //! - Readers never wait: they see one immutable [`SymbolTable`] at a time.
 //!
 //! Deliberately absent: the exchange, the disk, the notion of "now". Whoever appends writes the
@@ -21,6 +22,7 @@
 //! let symbol = |name: &str, first_open_time| NewSymbol {
 //!     name: name.to_owned(),
 //!     first_open_time: UnixMillis(first_open_time),
+//!     onboard_time: None,
 //!     precision: Precision::new(2, 3).unwrap(),
 //! };
 //! index.append(vec![symbol("ETHUSDT", 86_400_000), symbol("BTCUSDT", 86_400_000)])?;

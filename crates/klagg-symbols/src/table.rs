@@ -20,6 +20,9 @@ pub struct SymbolEntry {
     pub name: Arc<str>,
     /// Open time of its first daily kline.
     pub first_open_time: UnixMillis,
+    /// When the exchange put it on board; `None` where it has not told. A later one under the same
+    /// name is another listing.
+    pub onboard_time: Option<UnixMillis>,
     /// How its numbers are printed.
     pub precision: Precision,
     /// Whether it is a tombstone: no longer traded, its number kept.
@@ -33,6 +36,8 @@ pub struct NewSymbol {
     pub name: String,
     /// Open time of its first daily kline.
     pub first_open_time: UnixMillis,
+    /// When the exchange put it on board, if it has told.
+    pub onboard_time: Option<UnixMillis>,
     /// How its numbers are printed.
     pub precision: Precision,
 }

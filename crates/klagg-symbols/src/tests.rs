@@ -8,6 +8,7 @@ fn symbol(name: &str, day: i64) -> NewSymbol {
     NewSymbol {
         name: name.to_owned(),
         first_open_time: UnixMillis(day * 86_400_000),
+        onboard_time: None,
         precision: Precision::new(2, 3).unwrap(),
     }
 }
@@ -17,6 +18,7 @@ fn entry(id: u32, name: &str, delisted: bool) -> SymbolEntry {
         id: SymbolId(id),
         name: name.into(),
         first_open_time: UnixMillis(0),
+        onboard_time: None,
         precision: Precision::new(2, 3).unwrap(),
         delisted,
     }
@@ -48,6 +50,24 @@ fn a_name_listed_again_is_another_symbol() {
     assert_eq!(table.get("RNDRUSDT"), Some(SymbolId(1)));
     assert!(table.entry(SymbolId(0)).unwrap().delisted);
     assert!(!table.entry(SymbolId(1)).unwrap().delisted);
+}
+
+#[test]
+fn a_listing_that_had_not_ended_comes_back_unless_its_name_was_listed_anew() {
+    let index = SymbolIndex::empty(10);
+    index.append(vec![symbol("A", 1)]).unwrap();
+    index.retire(SymbolId(0)).unwrap();
+    index.revive(SymbolId(0)).unwrap();
+    index.revive(SymbolId(0)).unwrap();
+    assert_eq!(index.load().get_listed("A"), Some(SymbolId(0)));
+    index.set_onboard_time(SymbolId(0), UnixMillis(7)).unwrap();
+    assert_eq!(index.load().entry(SymbolId(0)).unwrap().onboard_time, Some(UnixMillis(7)));
+    index.retire(SymbolId(0)).unwrap();
+    index.append(vec![symbol("A", 2)]).unwrap();
+    let twice =
+        SymbolsError::ListedTwice { name: "A".to_owned(), first: SymbolId(0), second: SymbolId(1) };
+    assert_eq!(index.revive(SymbolId(0)), Err(twice));
+    assert_eq!(index.revive(SymbolId(2)), Err(SymbolsError::Unknown { id: SymbolId(2) }));
 }
 
 #[test]

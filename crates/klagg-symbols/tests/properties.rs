@@ -12,6 +12,7 @@ fn symbols() -> impl Strategy<Value = Vec<NewSymbol>> {
         (name, 0_i64..5, 0_u8..3, 0_u8..3).prop_map(|(name, day, price, quantity)| NewSymbol {
             name,
             first_open_time: UnixMillis(day * 86_400_000),
+            onboard_time: Some(UnixMillis(day * 86_400_000 + 1)),
             precision: Precision::new(price, quantity).expect("below nine"),
         });
     prop::collection::vec(symbol, 0..20)

@@ -20,6 +20,7 @@ let series = new Series("", "1m");
 let view = null;
 let hovered = null;
 let loadingOlder = false;
+let wasListed = true;
 
 const list = new List((symbol) => {
   choose(symbol, chosen.period);
@@ -55,6 +56,7 @@ function choose(symbol, period) {
   if (location.hash !== address) history.replaceState(null, "", address);
   series = new Series(symbol, period);
   hovered = null;
+  wasListed = isListed();
   view.clear();
   at("hole").hidden = true;
   at("legend").hidden = true;
@@ -195,6 +197,11 @@ function legend() {
   box.replaceChildren(...parts);
 }
 
+/** Whether the chosen symbol is traded, as far as the market's list tells. */
+function isListed() {
+  return list.get(chosen.symbol)?.listed ?? true;
+}
+
 /** Whether what is shown is true now. Called twice a second, and at each change. */
 function freshness() {
   if (!feed) return;
@@ -208,15 +215,17 @@ function freshness() {
   }[state.kind]
     + (state.age > 0 ? `, data ${span(state.age)} old` : "");
   const pill = at("state");
-  if (pill.textContent !== words) pill.textContent = words;
-  pill.dataset.state = state.kind === "live" && filling ? "filling" : state.kind;
+  const ended = state.kind === "live" && !isListed();
+  const shown = ended ? "ended, no longer traded" : words;
+  if (pill.textContent !== shown) pill.textContent = shown;
+  pill.dataset.state = ended ? "ended" : state.kind === "live" && filling ? "filling" : state.kind;
   const stage = document.querySelector(".stage");
   stage.dataset.stale = String(state.kind === "stale" || state.kind === "offline");
   const now = state.exchange ?? feed.now();
   at("clock").textContent = feed.beat ? `${clock(now)} UTC` : "";
   const last = series.last();
   const ends = last ? nextOpen(series.period, last.time) - feed.now() : 0;
-  at("countdown").textContent = last && ends > 0 ? countdown(ends) : "–";
+  at("countdown").textContent = last && ends > 0 && !ended ? countdown(ends) : "–";
 }
 
 // ---- the market and the program
@@ -226,6 +235,10 @@ async function market() {
   const answer = await ask(`/api/v1/symbols?period=${encodeURIComponent(period)}`);
   if (!answer || period !== chosen.period) return;
   list.take(answer.symbols);
+  // Nothing is open of what has ended; under a name listed anew stands another symbol.
+  if (wasListed !== isListed()) feed.resync();
+  wasListed = isListed();
+  freshness();
   at("change-head").textContent = `Chg ${period}`;
 }
 

@@ -24,6 +24,7 @@ use klagg_backfill::{Discovery, discover};
 use klagg_binance::{RestClient, Tls};
 use klagg_engine::{HistoryReader, HistoryWriter, history};
 use klagg_gateway::GlobalKlines;
+use klagg_kline::Period;
 use klagg_store::{Store, StoreReaderFactory};
 use klagg_symbols::SymbolIndex;
 use klagg_web::{WebConsumer, WebParts, WebServer};
@@ -182,7 +183,12 @@ async fn find_symbols(config: &Config, opened: &mut Opened) -> anyhow::Result<Di
         )
     })?;
     let filter = parts::symbol_filter(config);
-    let found = discover(rest, &filter, index, config.backfill.concurrency)
+    // Whoever trades later than what is stored of a name may be another listing of it.
+    let stored_until = |id| {
+        let store = opened.store.as_ref()?;
+        store.complete_until(id, Period::M1).ok().flatten()
+    };
+    let found = discover(rest, &filter, index, config.backfill.concurrency, stored_until)
         .await
         .context("cannot learn which symbols there are")?;
     anyhow::ensure!(
@@ -192,10 +198,8 @@ async fn find_symbols(config: &Config, opened: &mut Opened) -> anyhow::Result<Di
         config.exchange.symbols,
     );
     if let Some(store) = &mut opened.store {
-        let rows: Vec<_> = found.appended.iter().map(klagg_backfill::stored).collect();
-        store.append_symbols(&rows).context("cannot store the symbols' numbers")?;
-        for id in &found.retired {
-            store.retire_symbol(*id).context("cannot store that a symbol has ended")?;
+        for change in &found.changes {
+            store.change_symbols(change).context("cannot store the symbols' numbers")?;
         }
     }
     opened.exchange_info.send_replace(found.raw.clone());

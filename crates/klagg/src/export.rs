@@ -38,7 +38,8 @@ pub(crate) struct ExportArgs {
     /// The data folder of a klagg, which may be running.
     #[arg(long, value_name = "FOLDER")]
     data_dir: PathBuf,
-    /// Only these symbols; repeatable or separated by commas. Without it: all.
+    /// Only these symbols; repeatable or separated by commas. A name that was listed several times
+    /// means its newest listing. Without it: all, ended ones and earlier listings among them.
     #[arg(long = "symbol", value_name = "SYMBOL", value_delimiter = ',')]
     symbols: Vec<String>,
     /// Only these periods; repeatable or separated by commas. Without it: all.
@@ -142,7 +143,9 @@ fn wanted(
     if let Some(name) = missing {
         anyhow::bail!("{} holds no symbol {name}", folder.display());
     }
-    let is_wanted = |symbol: &&StoredSymbol| names.is_empty() || names.contains(&symbol.name);
+    let newest = |name: &String| stored.iter().rfind(|symbol| symbol.name == *name);
+    let named: Vec<_> = names.iter().filter_map(newest).map(|symbol| symbol.id).collect();
+    let is_wanted = |symbol: &&StoredSymbol| names.is_empty() || named.contains(&symbol.id);
     Ok(stored.iter().filter(is_wanted).cloned().collect())
 }
 

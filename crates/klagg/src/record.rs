@@ -141,7 +141,7 @@ async fn symbols(args: &RecordArgs, config: &Config, tls: &Tls) -> anyhow::Resul
     // Neither order nor decimals matter to a tape.
     let precision = Precision::new(8, 8)?;
     let first_open_time = UnixMillis(0);
-    let new = |name: String| NewSymbol { name, first_open_time, precision };
+    let new = |name: String| NewSymbol { name, first_open_time, onboard_time: None, precision };
     if !args.symbols.is_empty() {
         return Ok(args.symbols.iter().cloned().map(new).collect());
     }

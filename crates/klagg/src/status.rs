@@ -39,6 +39,8 @@ struct Seen {
     backfill: Option<watch::Receiver<BackfillProgress>>,
     consumers: Option<SchedulerStatus>,
     fallen: Option<String>,
+    /// Symbols for which there is no room, in a sentence.
+    refused: Option<String>,
 }
 
 /// One connection as its notices tell.
@@ -106,6 +108,17 @@ impl Status {
         self.seen().fallen = Some(what);
     }
 
+    /// The numbering has no room for these names.
+    pub(crate) fn refused(&self, names: &[String], max: usize) {
+        self.seen().refused = names.first().map(|first| {
+            let count = names.len();
+            format!(
+                "{count} symbols are not followed, first {first}: engine.max_symbols = {max} is \
+                 reached; raise it and start klagg again"
+            )
+        });
+    }
+
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +182,7 @@ fn silence((name, silence): &(String, Duration)) -> String {
 
 /// What is wrong now, in sentences for people.
 fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
-    let mut problems: Vec<String> = seen.fallen.iter().cloned().collect();
+    let mut problems: Vec<String> = seen.fallen.iter().chain(&seen.refused).cloned().collect();
     for (id, state) in &seen.connections {
         if let Connection::Down(why) = state {
             problems.push(format!("{} is down: {why}", connection_name(*id)));

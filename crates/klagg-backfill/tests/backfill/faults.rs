@@ -30,7 +30,7 @@ async fn started(folder: &Path, market: &Market, url: String) -> (Pipeline, Symb
     let index = SymbolIndex::empty(100);
     let filter = SymbolFilter { quote_assets: Vec::new(), names: Vec::new() };
     let client = rest(url);
-    let found = discover(&client, &filter, &index, 4).await.unwrap();
+    let found = discover(&client, &filter, &index, 4, |_| None).await.unwrap();
     let mut store = Store::open(&StoreConfig::new(folder)).unwrap();
     store.append_symbols(&found.appended.iter().map(stored).collect::<Vec<_>>()).unwrap();
     drop(store);
@@ -158,11 +158,11 @@ async fn a_list_that_lacks_half_of_the_market_retires_nobody() {
     let index = SymbolIndex::empty(100);
     let filter = SymbolFilter { quote_assets: Vec::new(), names: Vec::new() };
     let client = rest(url);
-    assert_eq!(discover(&client, &filter, &index, 4).await.unwrap().active.len(), 4);
+    assert_eq!(discover(&client, &filter, &index, 4, |_| None).await.unwrap().active.len(), 4);
     market.change(|symbols| symbols.truncate(1));
-    let found = discover(&client, &filter, &index, 4).await.unwrap();
+    let found = discover(&client, &filter, &index, 4, |_| None).await.unwrap();
     assert_eq!((found.active.len(), found.retired.len()), (1, 0));
     market.change(|of| *of = symbols[..3].to_vec());
-    let found = discover(&client, &filter, &index, 4).await.unwrap();
+    let found = discover(&client, &filter, &index, 4, |_| None).await.unwrap();
     assert_eq!(found.retired, [index.load().get("DUSDT").unwrap()]);
 }

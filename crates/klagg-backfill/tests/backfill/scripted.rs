@@ -69,7 +69,7 @@ async fn discovered(
     index: &SymbolIndex,
 ) -> (klagg_binance::RestClient, Vec<SymbolId>) {
     let rest = rest(market_url.to_owned());
-    let discovery = discover(&rest, &filter(), index, 4).await.unwrap();
+    let discovery = discover(&rest, &filter(), index, 4, |_| None).await.unwrap();
     let mut store = Store::open(&StoreConfig::new(folder)).unwrap();
     let rows: Vec<_> = discovery.appended.iter().map(stored).collect();
     store.append_symbols(&rows).unwrap();
@@ -193,7 +193,7 @@ async fn a_listing_is_numbered_and_filled_while_running_and_a_settled_symbol_ret
         symbols.push(Listed { status: "PENDING_TRADING", ..listed("SOONUSDT", -MINUTE) });
         symbols[1].status = "SETTLING";
     });
-    let discovery = discover(&client, &filter(), &index, 4).await.unwrap();
+    let discovery = discover(&client, &filter(), &index, 4, |_| None).await.unwrap();
     assert_eq!(discovery.appended.len(), 1);
     let new = discovery.appended[0].id;
     assert_eq!(&*discovery.appended[0].name, "NEWUSDT");

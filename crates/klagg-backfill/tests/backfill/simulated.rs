@@ -164,7 +164,7 @@ async fn history_and_live_end_equal_to_the_oracle_over_a_disconnect() {
     let client = rest(sim.rest_url());
     let index = SymbolIndex::empty(100);
     let filter = SymbolFilter { quote_assets: Vec::new(), names: Vec::new() };
-    let discovery = discover(&client, &filter, &index, 4).await.unwrap();
+    let discovery = discover(&client, &filter, &index, 4, |_| None).await.unwrap();
     assert_eq!(discovery.active.len(), 5, "{:?}", discovery.postponed);
     {
         let mut store = Store::open(&StoreConfig::new(folder.path())).unwrap();

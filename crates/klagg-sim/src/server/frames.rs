@@ -193,7 +193,7 @@ fn add_coin_margined(tickers: &mut Vec<MiniTicker>) {
 
 fn announce(shared: &Shared, now: UnixMillis, round: &mut Round<'_>) {
     let mut waiting = shared.announcements.lock().unwrap_or_else(PoisonError::into_inner);
-    for mut info in waiting.drain(..) {
+    for (_, mut info) in waiting.extract_if(.., |(from, _)| *from <= now) {
         info.event_time = now;
         round.send(Route::Market, "!contractInfo", None, |out| {
             encode::contract_info(out, &info);
@@ -261,13 +261,23 @@ fn send_fill(
             precision: symbol.precision,
         })
     };
-    // Every other burnt id was a fill of the insurance fund, far off the market.
+    // Every other burnt id was a fill that is not of the market, far off its price.
     let burnt = fill.id - 1;
-    if place > 0 && fills[place - 1].id < burnt && burnt % 2 == 0 {
+    let before = match place {
+        0 if one.ordinal == 0 => burnt,
+        0 => symbol.fill_id(one.ordinal - 1, symbol.fill_count(one.ordinal - 1) - 1),
+        _ => fills[place - 1].id,
+    };
+    if before < burnt && burnt % 2 == 0 {
         let off_price = one.ticks - one.ticks / 10;
+        let origin = match burnt / 2 % 3 {
+            0 => "INSURANCE_FUND",
+            1 => "ADL",
+            _ => "NA",
+        };
         if let Some(event) = event(burnt, off_price) {
             round.send(Route::Public, stream, Some(&symbol.name), |out| {
-                encode::off_market_trade(out, &event, "INSURANCE_FUND");
+                encode::off_market_trade(out, &event, origin);
             });
         }
     }

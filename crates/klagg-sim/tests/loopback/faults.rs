@@ -1,7 +1,7 @@
 //! Breaking it on purpose.
 
 use klagg_kline::{Period, TradeId, UnixMillis};
-use klagg_sim::SimError;
+use klagg_sim::{Oracle, SimError};
 use klagg_wire::{Decoder, StreamEvent};
 
 use crate::client::{Client, get, soon, until};
@@ -125,5 +125,21 @@ async fn a_new_symbol_trades_from_its_first_id() {
     let from = UnixMillis(settled.0 + 1);
     let klines = oracle.official("牛马USDT", Period::M1, from, exchange.now());
     assert!(klines[0].is_flat());
+
+    // Listed anew, it is another contract: its ids begin again, and the old one is still known.
+    control.list_symbol("牛马USDT", 2.0).unwrap();
+    loop {
+        let text = client.text_with("aggTrade\"").await;
+        if aggregate_id(&text) == TradeId(1) {
+            break;
+        }
+    }
+    let info = get(&exchange, "/fapi/v1/exchangeInfo").await.body;
+    assert_eq!(info.matches(r#""symbol":"牛马USDT""#).count(), 1);
+    let told = |oracle: &Oracle| oracle.aggregates("牛马USDT", UnixMillis(0), exchange.now());
+    let (old, new) = (told(&oracle.of_listing(0)), told(&oracle));
+    assert!(old.len() >= 19 && old.iter().all(|one| one.trade.time <= settled));
+    assert!(!new.is_empty() && new.iter().all(|one| one.trade.time > settled));
+    assert_eq!((old[0].trade.id, new[0].trade.id), (TradeId(1), TradeId(1)));
     exchange.stop().await.unwrap();
 }

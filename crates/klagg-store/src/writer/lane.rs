@@ -86,6 +86,8 @@ pub enum SymbolChange {
     Retire(SymbolId),
     /// A symbol whose numbers are printed otherwise from now on.
     SetPrecision(SymbolId, Precision),
+    /// A stored symbol as it is from now on. Its name and its first open time stay.
+    Update(StoredSymbol),
 }
 
 /// Why rows were not taken. They are handed back.

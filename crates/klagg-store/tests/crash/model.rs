@@ -71,6 +71,7 @@ pub(crate) fn append_symbols(store: &mut Store) {
         id: SymbolId(id),
         name: format!("S{id}USDT"),
         first_open_time: UnixMillis(i64::from(id)),
+        onboard_time: None,
         precision: Precision::new(2, 3).unwrap(),
         delisted: false,
     };

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use klagg_kline::KlineStatus;
-use klagg_store::{Store, StoreConfig, StoreError};
+use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+use klagg_store::{Store, StoreConfig, StoreError, StoreReader, StoredSymbol, SymbolChange};
 use rusqlite::Connection;
 
-use crate::support::{rows, store, stored_minutes};
+use crate::support::{row, rows, store, stored_minutes};
 
 fn refusal(directory: &Path) -> StoreError {
     Store::open(&StoreConfig::new(directory)).expect_err("the store must refuse")
@@ -63,15 +64,46 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, store) = store();
     let path = store.path().to_owned();
     drop(store);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     let error = refusal(folder.path());
-    assert!(matches!(error, StoreError::NewerSchema { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("written by a newer klagg"));
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
+}
+
+#[test]
+fn a_database_of_the_first_version_is_read_as_it_is_and_brought_up_to_date_by_a_writer() {
+    let (folder, mut store) = store();
+    let path = store.path().to_owned();
+    let known = store.load_symbols().unwrap();
+    assert!(known.iter().all(|symbol| symbol.onboard_time.is_none()), "as the first version's");
+    store.write(&[row(0, KlineStatus::Confirmed)]).unwrap();
+    let complete_until = store.complete_until(SymbolId(0), Period::M1).unwrap();
+    assert!(complete_until.is_some());
+    drop(store);
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("ALTER TABLE symbol DROP COLUMN onboard_time; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(old);
+    let reader = StoreReader::open_folder(folder.path(), Duration::from_secs(5)).unwrap();
+    assert_eq!(reader.symbols().unwrap(), known);
+    drop(reader);
+    let config = StoreConfig::new(folder.path());
+    let mut store = Store::open(&config).unwrap();
+    assert_eq!(store.load_symbols().unwrap(), known);
+    let told = StoredSymbol { onboard_time: Some(UnixMillis(5)), ..known[1].clone() };
+    store.change_symbols(&SymbolChange::Update(told.clone())).unwrap();
+    let renamed = StoredSymbol { name: "OTHER".to_owned(), ..told.clone() };
+    let error = store.change_symbols(&SymbolChange::Update(renamed)).unwrap_err();
+    assert!(matches!(error, StoreError::NumberingBroken { symbol: SymbolId(1), .. }), "{error}");
+    drop(store);
+    let store = Store::open(&config).unwrap();
+    assert_eq!(store.load_symbols().unwrap()[1], told);
+    assert_eq!(store.complete_until(SymbolId(0), Period::M1).unwrap(), complete_until);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) fn symbol(id: u32, name: &str) -> StoredSymbol {
         id: SymbolId(id),
         name: name.to_owned(),
         first_open_time: UnixMillis(1_568_000_000_000 + i64::from(id)),
+        onboard_time: None,
         precision: Precision::new(2, 3).unwrap(),
         delisted: false,
     }

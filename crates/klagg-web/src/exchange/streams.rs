@@ -133,6 +133,7 @@ mod tests {
         let symbol = |name: &str| NewSymbol {
             name: name.to_owned(),
             first_open_time: UnixMillis(0),
+            onboard_time: None,
             precision,
         };
         index.append(vec![symbol("BTCUSDT"), symbol("币安人生USDT")]).unwrap();

@@ -165,6 +165,7 @@ mod tests {
         let symbol = |name: &str| NewSymbol {
             name: name.to_owned(),
             first_open_time: UnixMillis(0),
+            onboard_time: None,
             precision: Precision::new(2, 3).unwrap(),
         };
         index.append(vec![symbol("BTCUSDT"), symbol("ETHUSDT")]).unwrap();

@@ -122,6 +122,7 @@ async fn what_memory_no_longer_holds_comes_from_the_store() {
         id: SymbolId(0),
         name: "BTCUSDT".to_owned(),
         first_open_time: UnixMillis(0),
+        onboard_time: None,
         precision: klagg_kline::Precision::new(2, 3).unwrap(),
         delisted: false,
     };

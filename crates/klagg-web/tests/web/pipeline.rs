@@ -176,6 +176,7 @@ pub(crate) fn listed(name: &str, price: u8, quantity: u8) -> NewSymbol {
     NewSymbol {
         name: name.to_owned(),
         first_open_time: UnixMillis(START - 400 * 24 * 60 * MINUTE),
+        onboard_time: None,
         precision: Precision::new(price, quantity).unwrap(),
     }
 }

@@ -1,11 +1,13 @@
-//! New symbols and ended ones, while everything runs.
+//! New symbols and ended ones, while everything runs: what a [`Lookout`] decides, carried out.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use klagg_backfill::{BackfillCommand, Discovery, SymbolFilter, discover};
+use klagg_backfill::{
+    BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, SymbolFilter, discover,
+};
 use klagg_binance::{Feed, FeedSink, RestClient};
 use klagg_engine::{EngineControl, FeedId, NewSymbolSpec};
 use klagg_kline::SymbolId;
@@ -13,12 +15,16 @@ use klagg_store::{SymbolChange, WriterHandle};
 use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
 
-/// The exchange's list is looked at so often even if nothing points to a change.
-pub(super) const POLL_CADENCE: Duration = Duration::from_mins(10);
-/// Looks at the list are at least so far apart.
-pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(3);
-/// A look that failed is repeated after this.
-pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(15);
+use super::notices::News;
+use crate::status::Status;
+
+/// When the exchange's list is looked at.
+pub(super) const LOOKOUT: LookoutConfig = LookoutConfig {
+    cadence: Duration::from_mins(10),
+    pause: Duration::from_secs(3),
+    pause_max: Duration::from_mins(1),
+    retry_pause: Duration::from_secs(15),
+};
 
 /// What is told of a change of the market.
 ///
@@ -33,50 +39,73 @@ pub(super) struct Listings {
     pub(super) writer: Option<WriterHandle>,
     pub(super) backfill: Option<mpsc::Sender<BackfillCommand>>,
     pub(super) exchange_info: watch::Sender<Bytes>,
-    /// Names that trade but are not wanted.
-    pub(super) unwanted: HashSet<String>,
-    /// Symbols that are folded and subscribed.
-    pub(super) followed: BTreeSet<SymbolId>,
+    pub(super) status: Status,
+    pub(super) clock: Clock,
+    pub(super) lookout: Lookout,
     /// What the store is still to be told, in this order: numbers are given without a hole.
     pub(super) untold: VecDeque<SymbolChange>,
 }
 
 impl Listings {
-    /// Remembers which names of a look are not to be asked for again.
-    pub(super) fn remember(&mut self, found: &Discovery) {
-        let trading = found.info.symbols.iter().filter(|symbol| symbol.status == "TRADING");
-        let unwanted = trading.filter(|symbol| !self.filter.wants(symbol));
-        self.unwanted = unwanted.map(|symbol| symbol.name.clone()).collect();
+    /// Goes on from the look of the start, whose active symbols are followed already.
+    pub(super) fn begin(&mut self, found: &Discovery) {
+        self.lookout.begun();
+        self.lookout.has_followed(&found.active);
+        self.conclude(found);
     }
 
-    /// Whether a name that trades is neither followed nor known as unwanted.
-    pub(super) fn is_news(&self, name: &str) -> bool {
-        let listed = self.index.load().get_listed(name);
-        !self.unwanted.contains(name) && listed.is_none_or(|id| !self.followed.contains(&id))
+    fn conclude(&mut self, found: &Discovery) {
+        self.status.refused(&found.refused, self.index.max());
+        self.lookout.concluded(self.now(), found, &self.filter);
     }
 
-    /// Looks at the exchange's list, and follows what is new.
-    ///
-    /// # Errors
-    /// If the list cannot be had, or a part does not take a symbol. Can be repeated.
-    pub(super) async fn look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
-        let found = discover(&self.rest, &self.filter, &self.index, self.concurrency)
+    fn now(&self) -> Now {
+        Now { local: self.rest.clock().elapsed(), exchange: (self.clock)() }
+    }
+
+    /// How long to wait for news before [`Listings::is_due`] is asked again.
+    pub(super) fn patience(&self) -> Duration {
+        let now = self.now();
+        self.lookout.next_deadline(now).saturating_sub(now.local)
+    }
+
+    /// Takes news of the market.
+    pub(super) fn hear(&mut self, news: &News) {
+        let table = self.index.load();
+        match news {
+            News::Trades(name) => self.lookout.heard(name, &table),
+            News::Contract(contract) => self.lookout.told(contract, &table),
+        }
+    }
+
+    /// Whether to look now.
+    pub(super) fn is_due(&self) -> bool {
+        self.lookout.is_due(self.now())
+    }
+
+    /// Looks at the exchange's list, leaves what has ended and follows what is new. What fails is
+    /// tried again later.
+    pub(super) async fn look<S: FeedSink>(&mut self, feed: &mut Feed<S>) {
+        self.lookout.begun();
+        if let Err(error) = self.try_look(feed).await {
+            tracing::warn!("{error:#}; trying again");
+            self.lookout.failed(self.now());
+        }
+    }
+
+    async fn try_look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
+        let traded_until = |id| self.lookout.traded_until(id);
+        let found = discover(&self.rest, &self.filter, &self.index, self.concurrency, traded_until)
             .await
             .context("cannot learn which symbols there are")?;
-        self.remember(&found);
         self.exchange_info.send_replace(found.raw.clone());
-        let rows: Vec<_> = found.appended.iter().map(klagg_backfill::stored).collect();
-        self.untold.extend((!rows.is_empty()).then_some(SymbolChange::Append(rows)));
-        self.untold.extend(found.retired.iter().copied().map(SymbolChange::Retire));
+        self.untold.extend(found.changes.iter().cloned());
         self.tell_store()?;
-        // Not only what was numbered just now: a symbol that was halted at our start has its
-        // number, and trades again.
-        let new = found.active.into_iter().filter(|id| !self.followed.contains(id)).collect();
-        self.follow(feed, new).await?;
-        let table = self.index.load();
-        let has_ended = |id: &SymbolId| table.entry(*id).is_none_or(|entry| entry.delisted);
-        let ended = self.followed.iter().copied().filter(has_ended).collect();
-        self.leave(feed, ended).await
+        let moves = self.lookout.moves(&found, &self.index.load());
+        self.leave(feed, moves.leave).await?;
+        self.follow(feed, moves.follow).await?;
+        self.conclude(&found);
+        Ok(())
     }
 
     /// Numbers must be in the store before anything of their symbols is.
@@ -102,7 +131,7 @@ impl Listings {
         tracing::info!(count = symbols.len(), "new symbols are followed");
         add_symbols(feed, &self.control, &symbols)?;
         feed.subscribe(&symbols).await.context("cannot subscribe new symbols")?;
-        self.followed.extend(&symbols);
+        self.lookout.has_followed(&symbols);
         self.tell_backfill(BackfillCommand::Add(symbols)).await;
         Ok(())
     }
@@ -120,8 +149,8 @@ impl Listings {
         feed.unsubscribe(&symbols).await;
         for &symbol in &symbols {
             self.control.retire_symbol(symbol)?;
-            self.followed.remove(&symbol);
         }
+        self.lookout.has_left(&symbols);
         self.tell_backfill(BackfillCommand::Retire(symbols)).await;
         Ok(())
     }

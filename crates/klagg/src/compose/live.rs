@@ -1,13 +1,13 @@
 //! The live part of the pipeline: from the first socket to the last commit.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use klagg_backfill::{
     BackfillCommand, BackfillCounts, BackfillError, BackfillParts, BackfillProgress, Clock,
-    Discovery, StoreParts, backfill_task,
+    Discovery, Lookout, StoreParts, backfill_task,
 };
 use klagg_binance::{ConnectionId, Feed, FeedNotice, RestClient, Tls, WeightStatus};
 use klagg_engine::{Engine, FeedId};
@@ -23,7 +23,7 @@ use super::Opened;
 use super::downstream::{Downstream, Upstream};
 use super::ending::Ending;
 use super::listings::{self, Listings, add_symbols};
-use super::notices::{self, Wakes};
+use super::notices::{self, News, Wakes};
 use super::workers;
 use crate::config::Config;
 use crate::feed_sink::EngineSink;
@@ -56,6 +56,7 @@ pub(super) async fn run(
         .context("cannot start the engine")?;
     let control = engine.control();
     let clock = exchange_clock(&rest, klines.subscribe());
+    let listings_clock = Arc::clone(&clock);
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
     let watched = (Arc::clone(&clock), &pulses);
     let downstream = Downstream::start(config, upstream, store, consumer, watched)?;
@@ -97,15 +98,16 @@ pub(super) async fn run(
         concurrency: config.backfill.concurrency,
         writer: downstream.writer_handle(),
         backfill: backfill.as_ref().map(|backfill| backfill.commands.clone()),
-        unwanted: HashSet::new(),
-        followed: found.active.iter().copied().collect(),
+        status: status.clone(),
+        clock: listings_clock,
+        lookout: Lookout::new(listings::LOOKOUT),
         untold: VecDeque::new(),
         rest,
         index,
         control,
         exchange_info,
     };
-    listings.remember(found);
+    listings.begin(found);
     let (wakes, woken) = Wakes::new(feed.connections(), live_from);
     let mut heard = Heard { stop, gave_up, notices: taken, woken };
     let broken = follow(&mut heard, wakes, &status, &mut listings, &mut feed).await;
@@ -125,7 +127,7 @@ struct Heard {
     stop: watch::Receiver<bool>,
     gave_up: watch::Receiver<Option<String>>,
     notices: mpsc::Receiver<FeedNotice>,
-    woken: mpsc::Receiver<String>,
+    woken: mpsc::Receiver<News>,
 }
 
 /// Follows the market until `stop` turns true or the feed ends.
@@ -186,26 +188,22 @@ fn start_feed(
         .context("exchange.stream_url or the feed's settings cannot be used")
 }
 
-/// Looks at the exchange's list whenever a name points to a change, and now and then anyway.
+/// Looks at the exchange's list whenever the lookout says so.
 async fn keep_looking(
     listings: &mut Listings,
     feed: &mut Feed<EngineSink>,
-    woken: &mut mpsc::Receiver<String>,
+    news: &mut mpsc::Receiver<News>,
 ) {
-    let mut cadence = listings::POLL_CADENCE;
     loop {
-        match tokio::time::timeout(cadence, woken.recv()).await {
-            Ok(Some(name)) if !listings.is_news(&name) => continue,
+        match tokio::time::timeout(listings.patience(), news.recv()).await {
+            Ok(Some(news)) => listings.hear(&news),
             // The feed has ended: its other end decides what that means.
             Ok(None) => return std::future::pending().await,
-            Ok(Some(_)) | Err(_) => {}
+            Err(_) => {}
         }
-        cadence = listings::POLL_CADENCE;
-        if let Err(error) = listings.look(feed).await {
-            tracing::warn!("{error:#}; trying again");
-            cadence = listings::RETRY_PAUSE;
+        if listings.is_due() {
+            listings.look(feed).await;
         }
-        tokio::time::sleep(listings::LOOK_PAUSE).await;
     }
 }
 

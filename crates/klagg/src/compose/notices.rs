@@ -5,30 +5,40 @@ use std::collections::BTreeMap;
 
 use klagg_binance::{ConnectionId, FeedNotice};
 use klagg_kline::UnixMillis;
+use klagg_wire::ContractInfo;
 use tokio::sync::{mpsc, watch};
 
 use crate::status::{Connection, Status};
 
-/// Names that may wait to be looked at. More are dropped: they come again with the next ticker.
-const NAMES: usize = 4096;
+/// News that may wait to be looked at. More are dropped: names come again with the next ticker, and
+/// the list is looked at now and then anyway.
+const NEWS: usize = 4096;
+
+/// What was heard of the market's contracts.
+pub(super) enum News {
+    /// A symbol of this name trades.
+    Trades(String),
+    /// The exchange tells of a contract.
+    Contract(ContractInfo),
+}
 
 /// Whom notices wake: the backfill once everything is live, and the look at listings.
 pub(super) struct Wakes {
     connections: usize,
     live: BTreeMap<ConnectionId, UnixMillis>,
     live_from: watch::Sender<Option<UnixMillis>>,
-    names: mpsc::Sender<String>,
+    news: mpsc::Sender<News>,
 }
 
 impl Wakes {
-    /// `connections` must deliver before the feed counts as live. The receiver gets the names of
-    /// symbols of which something was heard.
+    /// `connections` must deliver before the feed counts as live. The receiver gets what was
+    /// heard of contracts.
     pub(super) fn new(
         connections: usize,
         live_from: watch::Sender<Option<UnixMillis>>,
-    ) -> (Self, mpsc::Receiver<String>) {
-        let (names, heard) = mpsc::channel(NAMES);
-        (Self { connections, live: BTreeMap::new(), live_from, names }, heard)
+    ) -> (Self, mpsc::Receiver<News>) {
+        let (news, heard) = mpsc::channel(NEWS);
+        (Self { connections, live: BTreeMap::new(), live_from, news }, heard)
     }
 
     fn is_live(&mut self, connection: ConnectionId, since: Option<UnixMillis>) {
@@ -39,9 +49,9 @@ impl Wakes {
         }
     }
 
-    fn heard_of(&self, name: String) {
-        // Full: the name comes again.
-        let _ = self.names.try_send(name);
+    fn heard(&self, news: News) {
+        // Full: it comes again.
+        let _ = self.news.try_send(news);
     }
 }
 
@@ -80,10 +90,10 @@ pub(super) async fn watch(
             }
             FeedNotice::MiniTickers(tickers) => {
                 for ticker in tickers.into_iter().filter(|ticker| !ticker.coin_margined) {
-                    wakes.heard_of(ticker.symbol);
+                    wakes.heard(News::Trades(ticker.symbol));
                 }
             }
-            FeedNotice::ContractInfo(info) if !info.coin_margined => wakes.heard_of(info.symbol),
+            FeedNotice::ContractInfo(contract) => wakes.heard(News::Contract(contract)),
             FeedNotice::SinkClosed { connection } => {
                 let why = "its worker has ended".to_owned();
                 tracing::error!(connection = connection.0, why, "connection ended for good");

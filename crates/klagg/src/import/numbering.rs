@@ -62,19 +62,11 @@ pub(super) fn prepare(
     let new = new.into_iter().map(|(name, facts)| NewSymbol {
         name: name.to_string(),
         first_open_time: Period::D1.open_time(facts.first),
+        onboard_time: None,
         precision: facts.precision,
     });
-    let appended: Vec<StoredSymbol> = index
-        .append(new.collect())?
-        .into_iter()
-        .map(|entry| StoredSymbol {
-            id: entry.id,
-            name: entry.name.to_string(),
-            first_open_time: entry.first_open_time,
-            precision: entry.precision,
-            delisted: entry.delisted,
-        })
-        .collect();
+    let appended: Vec<StoredSymbol> =
+        index.append(new.collect())?.iter().map(klagg_backfill::stored).collect();
     store.append_symbols(&appended)?;
     for StoredSymbol { id, name, first_open_time, .. } in &appended {
         numbering.added.push(format!(

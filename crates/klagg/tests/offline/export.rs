@@ -57,6 +57,17 @@ fn what_is_asked_for_is_chosen() {
 }
 
 #[test]
+fn a_name_that_was_listed_twice_means_its_newest_listing() {
+    let (_folder, path, mut held) = store(&["牛_4USDT", "BUSDT", "牛_4USDT"]);
+    held.write(&history(0, 60, &[])).unwrap();
+    held.write(&history(2, 7, &[])).unwrap();
+    let named = klagg(&["export", "--quiet", "--data-dir", &path, "--symbol", "牛_4USDT"]);
+    assert_eq!(named.out.lines().count(), 1 + 7, "{}", named.err);
+    let all = klagg(&["export", "--quiet", "--data-dir", &path]);
+    assert_eq!(all.out.lines().count(), 1 + 60 + 7, "{}", all.err);
+}
+
+#[test]
 fn the_status_is_told_when_asked_for() {
     let (_folder, path, mut held) = store(&["AUSDT"]);
     held.write(&[minute(0, 0, KlineStatus::Confirmed)]).unwrap();

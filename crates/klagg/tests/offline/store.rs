@@ -21,6 +21,7 @@ pub(crate) fn store(names: &[&str]) -> (TempDir, String, Store) {
             id: SymbolId(id),
             name: (*name).to_owned(),
             first_open_time: UnixMillis(DAY),
+            onboard_time: None,
             precision: Precision::new(1, 1).unwrap(),
             delisted: false,
         })

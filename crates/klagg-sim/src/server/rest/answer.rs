@@ -86,7 +86,7 @@ fn exchange_info(shared: &Shared) -> ExchangeInfo {
     ExchangeInfo {
         server_time: now,
         weight_per_minute: Some(shared.weight().limit()),
-        symbols: shared.market.all().iter().map(info).collect(),
+        symbols: shared.market.newest().iter().map(info).collect(),
         skipped: 0,
     }
 }

@@ -1,0 +1,196 @@
+//! When to look at the exchange's list of symbols, and what a look changes for those who follow
+//! them. Pure: time is an argument.
+//!
+//! Always true here:
+//! - News of a listing or a settlement makes a look due at once, and so does the time at which one
+//!   was announced for; yet looks are never closer together than the pause.
+//! - What a look cannot settle is looked at again, ever more seldom; nothing else is.
+//! - A symbol is followed from when its follower says so until it says otherwise: what was not
+//!   carried out is asked for again.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use klagg_kline::{SymbolId, UnixMillis};
+use klagg_symbols::SymbolTable;
+use klagg_wire::ContractInfo;
+
+use crate::Now;
+use crate::look::{Discovery, PENDING, TRADING};
+use crate::symbols::{SymbolFilter, is_of_a_kind_that_is_folded};
+
+/// What should have happened so long ago and has not is looked for no more.
+const LATE_MS: i64 = 10 * 60_000;
+/// Times that are waited for; the earliest are kept.
+const AWAITED_MAX: usize = 1_024;
+/// While a time is waited for, the exchange's clock is looked at so often: it is not ours.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Numbers of a [`Lookout`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookoutConfig {
+    /// The list is looked at so often even if nothing points to a change.
+    pub cadence: Duration,
+    /// Looks are at least so far apart.
+    pub pause: Duration,
+    /// While a look settles nothing, the pause doubles up to this.
+    pub pause_max: Duration,
+    /// A look that failed is repeated after this.
+    pub retry_pause: Duration,
+}
+
+/// Decides when to look.
+#[derive(Debug)]
+pub struct Lookout {
+    config: LookoutConfig,
+    followed: BTreeSet<SymbolId>,
+    /// Names that trade, and are not wanted or have no room.
+    passed_over: HashSet<String>,
+    /// Something was heard that a look may settle.
+    has_news: bool,
+    not_before: Duration,
+    poll_at: Duration,
+    /// When contracts come on board or are delivered.
+    awaited: BTreeSet<UnixMillis>,
+    /// Looks in a row that left something open and changed nothing.
+    in_vain: u32,
+    /// When each symbol was last seen to trade.
+    traded: BTreeMap<SymbolId, UnixMillis>,
+}
+
+/// What is to be done after a look, in this order: a name listed anew has the stream of the old.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// Symbols to be folded no more.
+    pub leave: Vec<SymbolId>,
+    /// Symbols to be folded from now on.
+    pub follow: Vec<SymbolId>,
+}
+
+impl Lookout {
+    /// A lookout that has seen nothing: the first look is due.
+    pub fn new(config: LookoutConfig) -> Self {
+        Self {
+            config,
+            followed: BTreeSet::new(),
+            passed_over: HashSet::new(),
+            has_news: true,
+            not_before: Duration::ZERO,
+            poll_at: Duration::ZERO,
+            awaited: BTreeSet::new(),
+            in_vain: 0,
+            traded: BTreeMap::new(),
+        }
+    }
+
+    /// A name trades: it stood in a ticker of this market.
+    pub fn heard(&mut self, name: &str, table: &SymbolTable) {
+        let is_followed = table.get_listed(name).is_some_and(|id| self.followed.contains(&id));
+        self.has_news |= !is_followed && !self.passed_over.contains(name);
+    }
+
+    /// `!contractInfo` told of a contract. Those of the other market are passed over.
+    pub fn told(&mut self, contract: &ContractInfo, table: &SymbolTable) {
+        if contract.coin_margined || !is_of_a_kind_that_is_folded(&contract.contract_type) {
+            return;
+        }
+        let followed = table.get_listed(&contract.symbol).filter(|id| self.followed.contains(id));
+        match followed.and_then(|id| table.entry(id)) {
+            Some(entry) => {
+                let known = entry.onboard_time.unwrap_or(contract.onboard_time);
+                let is_another = contract.onboard_time > known;
+                self.has_news |= is_another || contract.status != TRADING;
+                self.wait_for(contract.delivery_time);
+            }
+            None if contract.status == PENDING => self.wait_for(contract.onboard_time),
+            None => self.heard(&contract.symbol, table),
+        }
+    }
+
+    fn wait_for(&mut self, time: UnixMillis) {
+        self.awaited.insert(time);
+        if self.awaited.len() > AWAITED_MAX {
+            self.awaited.pop_last();
+        }
+    }
+
+    /// Whether to look now.
+    pub fn is_due(&self, now: Now) -> bool {
+        let has_come = self.awaited.first().is_some_and(|&time| time <= now.exchange);
+        now.local >= self.not_before && (self.has_news || has_come || now.local >= self.poll_at)
+    }
+
+    /// When, by the local clock, to ask [`Lookout::is_due`] again if nothing is heard before.
+    pub fn next_deadline(&self, now: Now) -> Duration {
+        let ahead = |time: &UnixMillis| {
+            let ahead = time.since(now.exchange).max(0).unsigned_abs();
+            now.local + Duration::from_millis(ahead).min(GLANCE)
+        };
+        let awaited = self.awaited.first().map_or(self.poll_at, ahead);
+        let wanted = if self.has_news { now.local } else { awaited.min(self.poll_at) };
+        wanted.max(self.not_before)
+    }
+
+    /// A look begins: what is heard from now on is news to it.
+    pub fn begun(&mut self) {
+        self.has_news = false;
+    }
+
+    /// The look failed, or what it asked for was not carried out.
+    pub fn failed(&mut self, now: Now) {
+        self.has_news = true;
+        self.not_before = now.local + self.config.retry_pause;
+    }
+
+    /// The look came to an end.
+    pub fn concluded(&mut self, now: Now, found: &Discovery, filter: &SymbolFilter) {
+        let rows = found.info.symbols.iter();
+        let unwanted = rows.filter(|row| row.status == TRADING && !filter.wants(row));
+        let unwanted = unwanted.map(|row| &row.name);
+        self.passed_over = unwanted.chain(&found.refused).cloned().collect();
+        let oldest = now.exchange.plus(-LATE_MS);
+        self.awaited.retain(|&time| time > now.exchange);
+        let awaited = found.awaited.iter().copied().filter(|&time| time > oldest);
+        awaited.for_each(|time| self.wait_for(time));
+        let is_late = self.awaited.first().is_some_and(|&time| time <= now.exchange);
+        let is_settled = found.postponed.is_empty() && !is_late;
+        let is_in_vain = !is_settled && found.changes.is_empty();
+        self.in_vain = if is_in_vain { self.in_vain.saturating_add(1) } else { 0 };
+        self.has_news |= !found.postponed.is_empty();
+        let longer = self.config.pause.saturating_mul(1 << self.in_vain.min(16));
+        let pause = longer.min(self.config.pause_max.max(self.config.pause));
+        self.not_before = now.local + pause;
+        self.poll_at = now.local + self.config.cadence;
+        self.traded.extend(found.active.iter().map(|&id| (id, now.exchange)));
+    }
+
+    /// What a look asks of those who follow symbols.
+    pub fn moves(&self, found: &Discovery, table: &SymbolTable) -> Moves {
+        // Not only what was numbered just now: a symbol that was halted at our start has its
+        // number, and trades again.
+        let new = found.active.iter().copied().filter(|id| !self.followed.contains(id));
+        let has_ended = |id: &SymbolId| table.entry(*id).is_none_or(|entry| entry.delisted);
+        Moves {
+            leave: self.followed.iter().copied().filter(has_ended).collect(),
+            follow: new.collect(),
+        }
+    }
+
+    /// These are folded and subscribed from now on.
+    pub fn has_followed(&mut self, symbols: &[SymbolId]) {
+        self.followed.extend(symbols);
+    }
+
+    /// These are folded no more.
+    pub fn has_left(&mut self, symbols: &[SymbolId]) {
+        self.followed.retain(|id| !symbols.contains(id));
+    }
+
+    /// When a look last saw a symbol trade.
+    pub fn traded_until(&self, symbol: SymbolId) -> Option<UnixMillis> {
+        self.traded.get(&symbol).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! When a look is due, told in seconds.
+
+use std::collections::BTreeSet;
+
+use klagg_kline::Precision;
+use klagg_symbols::{NewSymbol, SymbolIndex};
+use klagg_wire::rest::{ExchangeInfo, SymbolInfo};
+
+use super::*;
+
+const CONFIG: LookoutConfig = LookoutConfig {
+    cadence: Duration::from_mins(10),
+    pause: Duration::from_secs(3),
+    pause_max: Duration::from_secs(60),
+    retry_pause: Duration::from_secs(15),
+};
+/// The exchange's time when ours began.
+const BEGAN: i64 = 1_000_000_000;
+
+fn at(seconds: u64) -> Now {
+    let exchange = UnixMillis(BEGAN + i64::try_from(seconds).unwrap() * 1_000);
+    Now { local: Duration::from_secs(seconds), exchange }
+}
+
+fn exchange(seconds: i64) -> UnixMillis {
+    UnixMillis(BEGAN + seconds * 1_000)
+}
+
+fn filter() -> SymbolFilter {
+    SymbolFilter { quote_assets: vec!["USDT".to_owned()], names: Vec::new() }
+}
+
+fn found(active: &[SymbolId]) -> Discovery {
+    let row = SymbolInfo {
+        name: "BTCUSDT_261225".to_owned(),
+        contract_type: "CURRENT_QUARTER".to_owned(),
+        status: TRADING.to_owned(),
+        base_asset: "BTC".to_owned(),
+        quote_asset: "USDT".to_owned(),
+        margin_asset: "USDT".to_owned(),
+        onboard_time: UnixMillis(0),
+        delivery_time: UnixMillis(0),
+        precision: Precision::new(2, 3).unwrap(),
+        tick_size: None,
+        step_size: None,
+    };
+    let (server_time, weight_per_minute) = (UnixMillis(0), None);
+    let info = ExchangeInfo { server_time, weight_per_minute, symbols: vec![row], skipped: 0 };
+    Discovery {
+        info,
+        raw: bytes::Bytes::new(),
+        active: active.to_vec(),
+        appended: Vec::new(),
+        retired: Vec::new(),
+        revived: Vec::new(),
+        postponed: Vec::new(),
+        refused: vec!["FULLUSDT".to_owned()],
+        changes: Vec::new(),
+        awaited: BTreeSet::new(),
+    }
+}
+
+fn contract(symbol: &str, status: &str) -> ContractInfo {
+    ContractInfo {
+        symbol: symbol.to_owned(),
+        event_time: UnixMillis(0),
+        contract_type: "PERPETUAL".to_owned(),
+        status: status.to_owned(),
+        onboard_time: exchange(0),
+        delivery_time: UnixMillis(4_133_404_800_000),
+        coin_margined: false,
+    }
+}
+
+fn append(index: &SymbolIndex, name: &str) {
+    let symbol = NewSymbol {
+        name: name.to_owned(),
+        first_open_time: UnixMillis(0),
+        onboard_time: Some(exchange(0)),
+        precision: Precision::new(2, 3).unwrap(),
+    };
+    index.append(vec![symbol]).unwrap();
+}
+
+/// A lookout that follows `BTCUSDT` and has just looked, and the index.
+fn following() -> (Lookout, SymbolIndex) {
+    let index = SymbolIndex::empty(10);
+    append(&index, "BTCUSDT");
+    let mut lookout = Lookout::new(CONFIG);
+    assert!(lookout.is_due(at(0)));
+    lookout.begun();
+    let found = found(&[SymbolId(0)]);
+    let moves = lookout.moves(&found, &index.load());
+    assert_eq!(moves, Moves { leave: vec![], follow: vec![SymbolId(0)] });
+    lookout.has_followed(&moves.follow);
+    lookout.concluded(at(0), &found, &filter());
+    (lookout, index)
+}
+
+/// When the next look is due, if the deadlines are kept.
+fn due_at(lookout: &Lookout, from: u64) -> u64 {
+    let mut now = at(from);
+    for _ in 0..100_000 {
+        if lookout.is_due(now) {
+            return now.local.as_secs();
+        }
+        let next = lookout.next_deadline(now);
+        assert!(next > now.local, "a deadline that has passed is a look that is due");
+        now = at(next.as_secs());
+    }
+    panic!("no look is due");
+}
+
+#[test]
+fn nothing_heard_is_looked_at_every_ten_minutes() {
+    let (lookout, _) = following();
+    assert_eq!(due_at(&lookout, 0), 600);
+}
+
+#[test]
+fn a_name_that_trades_and_is_neither_followed_nor_passed_over_is_news() {
+    let (mut lookout, index) = following();
+    for name in ["BTCUSDT", "BTCUSDT_261225", "FULLUSDT"] {
+        lookout.heard(name, &index.load());
+        assert_eq!(due_at(&lookout, 100), 600, "{name}");
+    }
+    lookout.heard("币安人生USDT", &index.load());
+    assert_eq!(due_at(&lookout, 1), 3, "looks are a pause apart");
+    assert_eq!(due_at(&lookout, 100), 100);
+    lookout.begun();
+    assert!(!lookout.is_due(at(100)));
+    // A tombstone that trades is news as well.
+    index.retire(SymbolId(0)).unwrap();
+    lookout.heard("BTCUSDT", &index.load());
+    assert_eq!(due_at(&lookout, 101), 101);
+}
+
+#[test]
+fn a_followed_symbol_that_settles_is_looked_at_at_once() {
+    let check = |told: ContractInfo, expected: u64| {
+        let (mut lookout, index) = following();
+        lookout.told(&told, &index.load());
+        assert_eq!(due_at(&lookout, 100), expected, "{told:?}");
+    };
+    check(contract("BTCUSDT", "SETTLING"), 100);
+    check(contract("BTCUSDT", TRADING), 600);
+    check(ContractInfo { onboard_time: exchange(1), ..contract("BTCUSDT", TRADING) }, 100);
+    // Announced: at that time.
+    check(ContractInfo { delivery_time: exchange(130), ..contract("BTCUSDT", TRADING) }, 130);
+    // Another market, another kind of contract.
+    check(ContractInfo { coin_margined: true, ..contract("BTCUSDT", "SETTLING") }, 600);
+    let quarterly = "CURRENT_QUARTER".to_owned();
+    check(ContractInfo { contract_type: quarterly, ..contract("BTCUSDT_261225", "X") }, 600);
+}
+
+#[test]
+fn a_contract_that_is_announced_is_looked_at_when_it_comes_on_board() {
+    let (mut lookout, index) = following();
+    let soon = ContractInfo { onboard_time: exchange(50), ..contract("SOONUSDT", PENDING) };
+    lookout.told(&soon, &index.load());
+    assert_eq!(due_at(&lookout, 10), 50);
+    let (mut lookout, index) = following();
+    lookout.told(&contract("NOWUSDT", TRADING), &index.load());
+    assert_eq!(due_at(&lookout, 10), 10);
+    // The list tells it too.
+    let (mut lookout, _) = following();
+    let awaited = BTreeSet::from([exchange(-700), exchange(40)]);
+    lookout.concluded(at(0), &Discovery { awaited, ..found(&[]) }, &filter());
+    assert_eq!(due_at(&lookout, 10), 40);
+}
+
+#[test]
+fn what_no_look_settles_is_looked_at_ever_more_seldom_until_something_changes() {
+    let (mut lookout, index) = following();
+    let waiting = || Discovery { postponed: vec!["SOONUSDT".to_owned()], ..found(&[]) };
+    let mut now = 10;
+    for pause in [6, 12, 24, 48, 60, 60] {
+        lookout.begun();
+        lookout.concluded(at(now), &waiting(), &filter());
+        lookout.heard("SOONUSDT", &index.load());
+        assert_eq!(due_at(&lookout, now), now + pause);
+        now += pause;
+    }
+    lookout.begun();
+    let changes = vec![klagg_store::SymbolChange::Retire(SymbolId(0))];
+    lookout.concluded(at(now), &Discovery { changes, ..waiting() }, &filter());
+    assert_eq!(due_at(&lookout, now), now + 3);
+    // On board by now, and still not trading: the exchange is late.
+    lookout.begun();
+    let awaited = BTreeSet::from([at(now).exchange.plus(-2_000)]);
+    lookout.concluded(at(now), &Discovery { awaited, ..found(&[]) }, &filter());
+    assert_eq!(due_at(&lookout, now), now + 6);
+}
+
+#[test]
+fn a_look_that_failed_is_repeated_and_what_was_not_carried_out_is_asked_for_again() {
+    let (mut lookout, index) = following();
+    lookout.begun();
+    lookout.failed(at(100));
+    assert_eq!(due_at(&lookout, 100), 115);
+    index.retire(SymbolId(0)).unwrap();
+    append(&index, "ETHUSDT");
+    let moves = lookout.moves(&found(&[SymbolId(1)]), &index.load());
+    assert_eq!(moves, Moves { leave: vec![SymbolId(0)], follow: vec![SymbolId(1)] });
+    assert_eq!(lookout.moves(&found(&[SymbolId(1)]), &index.load()), moves);
+    lookout.has_left(&moves.leave);
+    lookout.has_followed(&moves.follow);
+    assert_eq!(lookout.moves(&found(&[SymbolId(1)]), &index.load()), Moves::default());
+    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)));
+    assert_eq!(lookout.traded_until(SymbolId(1)), None);
+}
