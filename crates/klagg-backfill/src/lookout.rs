@@ -43,6 +43,7 @@ pub struct LookoutConfig {
 #[derive(Debug)]
 pub struct Lookout {
     config: LookoutConfig,
+    filter: SymbolFilter,
     followed: BTreeSet<SymbolId>,
     /// Names that trade, and are not wanted or have no room.
     passed_over: HashSet<String>,
@@ -68,10 +69,11 @@ pub struct Moves {
 }
 
 impl Lookout {
-    /// A lookout that has seen nothing: the first look is due.
-    pub fn new(config: LookoutConfig) -> Self {
+    /// A lookout for what `filter` wants that has seen nothing: the first look is due.
+    pub fn new(config: LookoutConfig, filter: SymbolFilter) -> Self {
         Self {
             config,
+            filter,
             followed: BTreeSet::new(),
             passed_over: HashSet::new(),
             has_news: true,
@@ -81,6 +83,11 @@ impl Lookout {
             in_vain: 0,
             traded: BTreeMap::new(),
         }
+    }
+
+    /// Which symbols are wanted.
+    pub const fn filter(&self) -> &SymbolFilter {
+        &self.filter
     }
 
     /// A name trades: it stood in a ticker of this market.
@@ -143,9 +150,9 @@ impl Lookout {
     }
 
     /// The look came to an end.
-    pub fn concluded(&mut self, now: Now, found: &Discovery, filter: &SymbolFilter) {
+    pub fn concluded(&mut self, now: Now, found: &Discovery) {
         let rows = found.info.symbols.iter();
-        let unwanted = rows.filter(|row| row.status == TRADING && !filter.wants(row));
+        let unwanted = rows.filter(|row| row.status == TRADING && !self.filter.wants(row));
         let unwanted = unwanted.map(|row| &row.name);
         self.passed_over = unwanted.chain(&found.refused).cloned().collect();
         let oldest = now.exchange.plus(-LATE_MS);

@@ -144,8 +144,8 @@ fn wanted(
         anyhow::bail!("{} holds no symbol {name}", folder.display());
     }
     let newest = |name: &String| stored.iter().rfind(|symbol| symbol.name == *name);
-    let named: Vec<_> = names.iter().filter_map(newest).map(|symbol| symbol.id).collect();
-    let is_wanted = |symbol: &&StoredSymbol| names.is_empty() || named.contains(&symbol.id);
+    let chosen: Vec<_> = names.iter().filter_map(newest).map(|symbol| symbol.id).collect();
+    let is_wanted = |symbol: &&StoredSymbol| names.is_empty() || chosen.contains(&symbol.id);
     Ok(stored.iter().filter(is_wanted).cloned().collect())
 }
 

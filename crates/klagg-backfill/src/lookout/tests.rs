@@ -11,7 +11,7 @@ use super::*;
 const CONFIG: LookoutConfig = LookoutConfig {
     cadence: Duration::from_mins(10),
     pause: Duration::from_secs(3),
-    pause_max: Duration::from_secs(60),
+    pause_max: Duration::from_mins(1),
     retry_pause: Duration::from_secs(15),
 };
 /// The exchange's time when ours began.
@@ -86,14 +86,14 @@ fn append(index: &SymbolIndex, name: &str) {
 fn following() -> (Lookout, SymbolIndex) {
     let index = SymbolIndex::empty(10);
     append(&index, "BTCUSDT");
-    let mut lookout = Lookout::new(CONFIG);
+    let mut lookout = Lookout::new(CONFIG, filter());
     assert!(lookout.is_due(at(0)));
     lookout.begun();
     let found = found(&[SymbolId(0)]);
     let moves = lookout.moves(&found, &index.load());
     assert_eq!(moves, Moves { leave: vec![], follow: vec![SymbolId(0)] });
     lookout.has_followed(&moves.follow);
-    lookout.concluded(at(0), &found, &filter());
+    lookout.concluded(at(0), &found);
     (lookout, index)
 }
 
@@ -165,7 +165,7 @@ fn a_contract_that_is_announced_is_looked_at_when_it_comes_on_board() {
     // The list tells it too.
     let (mut lookout, _) = following();
     let awaited = BTreeSet::from([exchange(-700), exchange(40)]);
-    lookout.concluded(at(0), &Discovery { awaited, ..found(&[]) }, &filter());
+    lookout.concluded(at(0), &Discovery { awaited, ..found(&[]) });
     assert_eq!(due_at(&lookout, 10), 40);
 }
 
@@ -176,19 +176,19 @@ fn what_no_look_settles_is_looked_at_ever_more_seldom_until_something_changes() 
     let mut now = 10;
     for pause in [6, 12, 24, 48, 60, 60] {
         lookout.begun();
-        lookout.concluded(at(now), &waiting(), &filter());
+        lookout.concluded(at(now), &waiting());
         lookout.heard("SOONUSDT", &index.load());
         assert_eq!(due_at(&lookout, now), now + pause);
         now += pause;
     }
     lookout.begun();
     let changes = vec![klagg_store::SymbolChange::Retire(SymbolId(0))];
-    lookout.concluded(at(now), &Discovery { changes, ..waiting() }, &filter());
+    lookout.concluded(at(now), &Discovery { changes, ..waiting() });
     assert_eq!(due_at(&lookout, now), now + 3);
     // On board by now, and still not trading: the exchange is late.
     lookout.begun();
     let awaited = BTreeSet::from([at(now).exchange.plus(-2_000)]);
-    lookout.concluded(at(now), &Discovery { awaited, ..found(&[]) }, &filter());
+    lookout.concluded(at(now), &Discovery { awaited, ..found(&[]) });
     assert_eq!(due_at(&lookout, now), now + 6);
 }
 

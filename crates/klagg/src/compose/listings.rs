@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use klagg_backfill::{
-    BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, SymbolFilter, discover,
-};
+use klagg_backfill::{BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, discover};
 use klagg_binance::{Feed, FeedSink, RestClient};
 use klagg_engine::{EngineControl, FeedId, NewSymbolSpec};
 use klagg_kline::SymbolId;
@@ -32,7 +30,6 @@ pub(super) const LOOKOUT: LookoutConfig = LookoutConfig {
 /// the next look goes on where it stopped.
 pub(super) struct Listings {
     pub(super) rest: RestClient,
-    pub(super) filter: SymbolFilter,
     pub(super) index: SymbolIndex,
     pub(super) concurrency: usize,
     pub(super) control: EngineControl,
@@ -56,7 +53,7 @@ impl Listings {
 
     fn conclude(&mut self, found: &Discovery) {
         self.status.refused(&found.refused, self.index.max());
-        self.lookout.concluded(self.now(), found, &self.filter);
+        self.lookout.concluded(self.now(), found);
     }
 
     fn now(&self) -> Now {
@@ -95,7 +92,8 @@ impl Listings {
 
     async fn try_look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
         let traded_until = |id| self.lookout.traded_until(id);
-        let found = discover(&self.rest, &self.filter, &self.index, self.concurrency, traded_until)
+        let filter = self.lookout.filter();
+        let found = discover(&self.rest, filter, &self.index, self.concurrency, traded_until)
             .await
             .context("cannot learn which symbols there are")?;
         self.exchange_info.send_replace(found.raw.clone());

@@ -56,7 +56,6 @@ pub(super) async fn run(
         .context("cannot start the engine")?;
     let control = engine.control();
     let clock = exchange_clock(&rest, klines.subscribe());
-    let listings_clock = Arc::clone(&clock);
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
     let watched = (Arc::clone(&clock), &pulses);
     let downstream = Downstream::start(config, upstream, store, consumer, watched)?;
@@ -85,7 +84,7 @@ pub(super) async fn run(
                 history: history_reader,
                 pages: downstream.pages(),
                 store: store.map(|(reader, writer)| StoreParts { reader, writer }),
-                clock,
+                clock: Arc::clone(&clock),
                 live_from: live_from_seen,
                 commands,
                 progress,
@@ -94,14 +93,13 @@ pub(super) async fn run(
         },
     );
     let mut listings = Listings {
-        filter: parts::symbol_filter(config),
         concurrency: config.backfill.concurrency,
         writer: downstream.writer_handle(),
         backfill: backfill.as_ref().map(|backfill| backfill.commands.clone()),
         status: status.clone(),
-        clock: listings_clock,
-        lookout: Lookout::new(listings::LOOKOUT),
+        lookout: Lookout::new(listings::LOOKOUT, parts::symbol_filter(config)),
         untold: VecDeque::new(),
+        clock,
         rest,
         index,
         control,

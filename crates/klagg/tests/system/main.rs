@@ -8,6 +8,7 @@
 mod broken;
 mod disk;
 mod faults;
+mod listings;
 mod market;
 mod process;
 mod refusals;

@@ -20,6 +20,11 @@ impl Market {
     /// A small market with everything that makes the real one hard to read, `factor` times as
     /// fast as the wall's clock.
     pub(crate) fn open(seed: u64, factor: f64) -> Self {
+        Self::open_with(seed, factor, Quirks::REAL)
+    }
+
+    /// The same with other quirks.
+    pub(crate) fn open_with(seed: u64, factor: f64, quirks: Quirks) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -31,7 +36,7 @@ impl Market {
             history_days: 2,
             trades_per_second: 12.0,
             clock: SimClock::Accelerated { factor, start: START },
-            quirks: Quirks::REAL,
+            quirks,
             weight_limit: 100_000,
             ..SimConfig::demo()
         };

@@ -95,6 +95,10 @@ impl Stored {
     pub(crate) fn compare(&self, oracle: &Oracle, from: UnixMillis) -> usize {
         let mut compared = 0;
         for symbol in &self.symbols {
+            // A name that was listed several times has a number for each.
+            let before = &self.symbols[..symbol.id.index()];
+            let listing = before.iter().filter(|other| other.name == symbol.name).count();
+            let oracle = oracle.of_listing(listing);
             for period in Period::DEFAULT {
                 let records = &self.klines[&(symbol.id, period)];
                 let from = period.open_time(from);
