@@ -99,6 +99,7 @@ fn fill(folder: &Path) -> String {
             id: SymbolId(id),
             name: name.to_owned(),
             first_open_time: UnixMillis(0),
+            onboard_time: None,
             precision: Precision::new(8, 8).unwrap(),
             delisted: false,
         })
