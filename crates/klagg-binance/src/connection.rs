@@ -1,41 +1,38 @@
-//! One stream connection: a thin shell that opens the socket, feeds the policy and does what it
+//! One stream connection: a thin shell that opens its sockets, feeds the policy and does what it
 //! says. What frames mean is in `reading.rs`.
 //!
-//! Always true here: while the sink has no room the socket is not read, so that the exchange's
-//! end waits and nothing is dropped; when the socket is gone the sink is told.
+//! Always true here: while the sink has no room no socket is read, so that the exchange's end
+//! waits and nothing is dropped; when no socket is left that delivers the sink is told.
+
+mod line;
+mod steps;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use klagg_kline::{SymbolId, UnixMillis};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
+use self::line::{Came, Line, next_of};
 use crate::Tls;
 use crate::clock::{ExchangeClock, random};
+use crate::copies::{Copies, CopyId, Step};
 use crate::counters::FeedCounters;
-use crate::event_times::EventTimes;
 use crate::plan::ConnectionId;
-use crate::policy::{Action, ConnectionPolicy, Event, Silence};
+use crate::policy::Event;
 use crate::reading::{Reader, Sign};
 use crate::stream::{FeedNotice, FeedSink, SinkRefusal, StreamConfig};
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use crate::turnstile::Turnstile;
 
 /// Messages taken from the socket before its trades are passed on.
 const READ_MESSAGES_MAX: usize = 256;
-/// Bytes asked from the kernel at once.
-const READ_BUFFER_BYTES: usize = 64 << 10;
 /// How often a full sink is asked again.
 const RETRY_CADENCE: Duration = Duration::from_millis(1);
-/// Longest wait for a message of ours to be taken by the kernel, and for a polite close.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a polite close.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A change of what a connection carries.
@@ -43,6 +40,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 pub(crate) enum Command {
     Subscribe(Vec<(SymbolId, String)>),
     Unsubscribe(Vec<(SymbolId, String)>),
+    Renew(Vec<(SymbolId, String)>),
 }
 
 /// What a connection is made of.
@@ -54,7 +52,8 @@ pub(crate) struct Parts<S> {
     pub(crate) tls: Tls,
     pub(crate) clock: ExchangeClock,
     pub(crate) counters: FeedCounters,
-    pub(crate) policy: ConnectionPolicy,
+    pub(crate) copies: Copies,
+    pub(crate) turnstile: Arc<Mutex<Turnstile>>,
     pub(crate) reader: Reader,
     pub(crate) sink: S,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -71,53 +70,53 @@ enum End {
 
 pub(crate) struct Connection<S> {
     parts: Parts<S>,
-    socket: Option<Socket>,
-    actions: VecDeque<Action>,
-    /// Highest event time believed.
+    /// By [`CopyId`].
+    lines: Vec<Line>,
+    /// The line that is asked first next time.
+    first: usize,
+    steps: VecDeque<Step>,
+    /// Highest event time of a socket that was whole.
     event_time: Option<UnixMillis>,
-    /// Those of the open socket.
-    times: EventTimes,
 }
 
 impl<S: FeedSink> Connection<S> {
     pub(crate) fn new(parts: Parts<S>) -> Self {
-        let times = EventTimes::default();
-        Self { parts, socket: None, actions: VecDeque::new(), event_time: None, times }
+        let lines = std::iter::repeat_with(Line::default).take(parts.copies.slots()).collect();
+        Self { parts, lines, first: 0, steps: VecDeque::new(), event_time: None }
     }
 
     /// Runs until shutdown, or until the sink is closed.
     pub(crate) async fn run(mut self) {
-        self.event(Event::Start);
+        self.decide(|copies, now, steps| copies.start(now, random(), steps));
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
             }
         };
+        let now = self.now();
+        self.parts.copies.end(now, &mut lock(&self.parts.turnstile));
         if end == End::SinkClosed {
             self.notice(FeedNotice::SinkClosed { connection: self.parts.id });
             tracing::error!(connection = %self.parts.id, "the sink of a connection is closed");
         } else if self.pass_on(FeedSink::flush).await.is_err() {
             tracing::warn!(connection = %self.parts.id, "the last trades were not taken");
         }
-        if let Some(mut socket) = self.socket.take() {
-            // A close frame is a courtesy; the exchange does without as well.
-            drop(tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await);
+        for mut line in self.lines {
+            if let Some(socket) = line.socket() {
+                // A close frame is a courtesy; the exchange does without as well.
+                drop(tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await);
+            }
         }
     }
 
     /// Does what the policy wants, then waits for whatever comes first.
     async fn step(&mut self) -> Result<(), End> {
-        while let Some(action) = self.actions.pop_front() {
-            self.act(action).await?;
+        while let Some(step) = self.steps.pop_front() {
+            self.take(step).await?;
         }
-        let deadline = self.parts.policy.next_deadline().unwrap_or(Duration::MAX);
+        let deadline = self.parts.copies.next_deadline().unwrap_or(Duration::MAX);
         let sleep = deadline.saturating_sub(self.now()).min(Duration::from_hours(1));
-        let message = async {
-            match &mut self.socket {
-                Some(socket) => socket.next().await,
-                None => std::future::pending().await,
-            }
-        };
+        self.first = (self.first + 1) % self.lines.len();
         tokio::select! {
             biased;
             () = stopped(&mut self.parts.shutdown) => Err(End::Shutdown),
@@ -125,9 +124,18 @@ impl<S: FeedSink> Connection<S> {
                 self.command(command);
                 Ok(())
             }
-            message = message => self.read(message).await,
+            (copy, came) = next_of(&mut self.lines, self.first) => match came {
+                Came::Opened(opened) => {
+                    self.opened(copy, opened);
+                    Ok(())
+                }
+                Came::Message(message) => self.read(copy, message).await,
+            },
             () = tokio::time::sleep(sleep) => {
-                self.event(Event::Timer);
+                let turnstile = Arc::clone(&self.parts.turnstile);
+                self.decide(|copies, now, steps| {
+                    copies.on_timer(now, random(), &mut lock(&turnstile), steps);
+                });
                 Ok(())
             }
         }
@@ -137,123 +145,32 @@ impl<S: FeedSink> Connection<S> {
         self.parts.clock.elapsed()
     }
 
-    fn event(&mut self, event: Event) {
-        let mut actions = Vec::new();
-        self.parts.policy.on_event(self.parts.clock.elapsed(), random(), event, &mut actions);
-        self.actions.extend(actions);
+    fn decide(&mut self, act: impl FnOnce(&mut Copies, Duration, &mut Vec<Step>)) {
+        let mut steps = Vec::new();
+        act(&mut self.parts.copies, self.parts.clock.elapsed(), &mut steps);
+        self.steps.extend(steps);
+    }
+
+    fn event(&mut self, copy: CopyId, event: Event) {
+        self.decide(|copies, now, steps| copies.on_event(now, random(), (copy, event), steps));
+    }
+
+    fn event_for_all(&mut self, event: &Event) {
+        self.decide(|copies, now, steps| copies.on_event_for_all(now, random(), event, steps));
     }
 
     fn command(&mut self, command: Command) {
         match command {
             Command::Subscribe(streams) => {
                 self.parts.reader.own(streams.iter().map(|&(symbol, _)| symbol));
-                self.event(Event::Subscribe(streams.into_iter().map(|(_, name)| name).collect()));
+                self.event_for_all(&Event::Subscribe(names(streams)));
             }
             Command::Unsubscribe(streams) => {
                 self.parts.reader.disown(streams.iter().map(|&(symbol, _)| symbol));
-                let names = streams.into_iter().map(|(_, name)| name).collect();
-                self.event(Event::Unsubscribe(names));
+                self.event_for_all(&Event::Unsubscribe(names(streams)));
             }
+            Command::Renew(streams) => self.event_for_all(&Event::Renew(names(streams))),
         }
-    }
-
-    async fn act(&mut self, action: Action) -> Result<(), End> {
-        match action {
-            Action::Connect => self.connect().await,
-            Action::Subscribe { id, names } => {
-                let mut text = String::new();
-                klagg_wire::encode::subscribe(&mut text, &names, id);
-                self.send(Message::text(text)).await
-            }
-            Action::Unsubscribe { id, names } => {
-                let mut text = String::new();
-                klagg_wire::encode::unsubscribe(&mut text, &names, id);
-                self.send(Message::text(text)).await
-            }
-            Action::Ping => self.send(Message::Ping(bytes::Bytes::new())).await,
-            Action::Live => {
-                let (connection, event_time) = (self.parts.id, self.event_time);
-                self.notice(FeedNotice::Live { connection, event_time });
-                tracing::info!(%connection, "a connection delivers");
-                Ok(())
-            }
-            Action::DropSilent(silence) => self.drop_silent(silence).await,
-            Action::DropOld => self.lost("it reached its age").await,
-        }
-    }
-
-    async fn connect(&mut self) -> Result<(), End> {
-        let limits = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .max_message_size(Some(self.parts.config.message_bytes_max))
-            .max_frame_size(Some(self.parts.config.message_bytes_max));
-        let connector = if self.parts.url.starts_with("wss:") {
-            Connector::Rustls(self.parts.tls.for_streams())
-        } else {
-            Connector::Plain
-        };
-        let opening = tokio_tungstenite::connect_async_tls_with_config(
-            self.parts.url.as_str(),
-            Some(limits),
-            true,
-            Some(connector),
-        );
-        let timeout = self.parts.config.timing.connect_timeout;
-        let opened = tokio::select! {
-            () = stopped(&mut self.parts.shutdown) => return Err(End::Shutdown),
-            opened = tokio::time::timeout(timeout, opening) => opened,
-        };
-        let why = match opened {
-            Ok(Ok((socket, _))) => {
-                self.socket = Some(socket);
-                self.parts.counters.connects.add(1);
-                self.event(Event::Connected);
-                self.notice(FeedNotice::Connected { connection: self.parts.id });
-                return Ok(());
-            }
-            Ok(Err(error)) => Cow::from(format!("cannot connect: {error}")),
-            Err(_) => Cow::from("cannot connect in time"),
-        };
-        self.parts.counters.connect_failures.add(1);
-        self.event(Event::Closed);
-        self.disconnected(&why);
-        Ok(())
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        // Actions that were decided for a socket which has gone since are void.
-        let Some(socket) = &mut self.socket else { return Ok(()) };
-        let why = match tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => Cow::from(format!("cannot send: {error}")),
-            Err(_) => Cow::from("cannot send in time"),
-        };
-        self.event(Event::Closed);
-        self.lost(&why).await
-    }
-
-    async fn drop_silent(&mut self, silence: Silence) -> Result<(), End> {
-        let (connection, path) = (self.parts.id, self.parts.path.clone());
-        self.parts.counters.silences.add(1);
-        tracing::warn!(%connection, path, "no {} in time, connecting anew", silence.as_str());
-        self.notice(FeedNotice::Silent { connection, path, silence });
-        self.lost(silence.as_str()).await
-    }
-
-    /// Drops the socket and tells everybody.
-    async fn lost(&mut self, why: &str) -> Result<(), End> {
-        self.socket = None;
-        self.times = EventTimes::default();
-        self.parts.counters.disconnects.add(1);
-        self.parts.sink.on_interrupted();
-        self.disconnected(why);
-        self.pass_on(FeedSink::flush).await
-    }
-
-    fn disconnected(&mut self, why: &str) {
-        let (connection, failures) = (self.parts.id, self.parts.policy.failures());
-        tracing::warn!(%connection, failures, why, "a connection is lost");
-        self.notice(FeedNotice::Disconnected { connection, why: why.to_owned() });
     }
 
     /// Tells a notice if there is room for it.
@@ -264,18 +181,22 @@ impl<S: FeedSink> Connection<S> {
     }
 
     /// Takes a message and those that are ready behind it, then passes their trades on.
-    async fn read(&mut self, first: Option<Result<Message, SocketError>>) -> Result<(), End> {
+    async fn read(
+        &mut self,
+        copy: CopyId,
+        first: Option<Result<Message, SocketError>>,
+    ) -> Result<(), End> {
         let mut next = Some(first);
         let mut newest = None;
         let mut read = 0;
         while let Some(message) = next.take() {
             let why = match message {
                 Some(Ok(Message::Text(text))) => {
-                    newest = newest.max(self.frame(text.as_bytes()).await?);
+                    newest = newest.max(self.frame(copy, text.as_bytes()).await?);
                     None
                 }
                 Some(Ok(Message::Pong(_))) => {
-                    self.event(Event::Pong);
+                    self.event(copy, Event::Pong);
                     None
                 }
                 Some(Ok(Message::Binary(_))) => {
@@ -292,22 +213,26 @@ impl<S: FeedSink> Connection<S> {
                 None => Some(Cow::from("the socket ended")),
             };
             if let Some(why) = why {
-                self.pass_on_read(newest).await?;
-                self.event(Event::Closed);
-                return self.lost(&why).await;
+                self.pass_on_read(copy, newest).await?;
+                self.event(copy, Event::Closed);
+                return self.lost(copy, &why).await;
             }
             read += 1;
             if read < READ_MESSAGES_MAX {
-                next = self.socket.as_mut().and_then(|socket| socket.next().now_or_never());
+                let socket = self.lines[copy.index()].socket();
+                next = socket.and_then(|socket| socket.next().now_or_never());
             }
         }
-        self.pass_on_read(newest).await
+        self.pass_on_read(copy, newest).await
     }
 
     /// The end of a read: the watermark after the trades, then all of it to the sink's other side.
-    async fn pass_on_read(&mut self, newest: Option<UnixMillis>) -> Result<(), End> {
-        if newest > self.event_time {
-            self.event_time = newest;
+    async fn pass_on_read(&mut self, copy: CopyId, newest: Option<UnixMillis>) -> Result<(), End> {
+        if let Some(time) = newest {
+            self.decide(|copies, now, steps| copies.on_event_time(now, copy, time, steps));
+            if self.parts.copies.is_trusted(copy) {
+                self.event_time = self.event_time.max(newest);
+            }
         }
         if let (Some(_), Some(time)) = (newest, self.event_time) {
             self.parts.sink.on_event_time(time);
@@ -316,12 +241,14 @@ impl<S: FeedSink> Connection<S> {
     }
 
     /// One text frame; gives the event time it told, if that is believed.
-    async fn frame(&mut self, frame: &[u8]) -> Result<Option<UnixMillis>, End> {
+    async fn frame(&mut self, copy: CopyId, frame: &[u8]) -> Result<Option<UnixMillis>, End> {
         self.parts.sink.on_frame(frame);
         let seen = self.parts.reader.read(frame, &self.parts.counters);
-        let event_time = seen.event_time.filter(|&time| self.times.take(time));
+        let Line::Open(line) = &mut self.lines[copy.index()] else { return Ok(None) };
+        let event_time = seen.event_time.filter(|&time| line.times.take(time));
+        line.event_time = line.event_time.max(event_time);
         let is_doubted = event_time != seen.event_time
-            || seen.trade.is_some_and(|(_, trade)| !self.times.allows(trade.time));
+            || seen.trade.is_some_and(|(_, trade)| !line.times.allows(trade.time));
         if is_doubted {
             // A trade dropped with it leaves a hole in the ids, so that its minute is repaired.
             self.parts.counters.times_doubted.add(1);
@@ -333,7 +260,10 @@ impl<S: FeedSink> Connection<S> {
         }
         // Who waits for a connection to be live wants to know since when: no time, no sign.
         if let (Sign::Data(source), Some(_)) = (seen.sign, event_time) {
-            self.event(Event::Data(source));
+            self.event(copy, Event::Data(source));
+        }
+        if let Some(id) = seen.acknowledged {
+            self.event(copy, Event::Acknowledged(id));
         }
         if let Some(notice) = seen.notice {
             self.notice(notice.for_connection(self.parts.id));
@@ -373,7 +303,7 @@ impl<S: FeedSink> Connection<S> {
             }
         }
         self.parts.counters.stalled(self.now().saturating_sub(started).as_millis());
-        self.event(Event::Resumed);
+        self.event_for_all(&Event::Resumed);
         Ok(())
     }
 }
@@ -382,4 +312,13 @@ impl<S: FeedSink> Connection<S> {
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a shutdown as well.
     drop(shutdown.wait_for(|&stop| stop).await);
+}
+
+fn names(streams: Vec<(SymbolId, String)>) -> Vec<String> {
+    streams.into_iter().map(|(_, name)| name).collect()
+}
+
+fn lock(turnstile: &Mutex<Turnstile>) -> std::sync::MutexGuard<'_, Turnstile> {
+    // Its methods leave it whole at every point where they could panic.
+    turnstile.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -124,8 +124,14 @@ counters! {
         connects,
         /// Sockets that could not be opened.
         connect_failures,
-        /// Sockets that ended, were silent, or were replaced because of their age.
+        /// Sockets that ended, were silent, or reached their age without a replacement.
         disconnects,
+        /// Sockets that were replaced by another, opened before.
+        rotations,
+        /// Sockets that were to replace another and failed.
+        rotations_failed,
+        /// Streams that were subscribed anew because nothing came of them.
+        renewals,
         /// Disconnects because of silence.
         silences,
         /// Times that a full sink held up reading.

@@ -3,7 +3,7 @@
 //! Always true here: every task that was spawned is joined by [`Feed::stop`]; a symbol's trades
 //! reach exactly one sink.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use klagg_kline::SymbolId;
 use klagg_symbols::SymbolIndex;
@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 
 use crate::clock::ExchangeClock;
 use crate::connection::{Command, Connection, Parts};
+use crate::copies::Copies;
 use crate::counters::{FeedCounters, FeedCounts};
 use crate::plan::{Assignment, ConnectionId, FeedPlan};
-use crate::policy::ConnectionPolicy;
 use crate::reading::Reader;
 use crate::stream::{EXTRA_STREAMS, FeedNotice, FeedSink, MarketStreams, StreamConfig};
+use crate::turnstile::Turnstile;
 use crate::{BinanceError, Tls};
 
 /// Commands that wait for one connection; more make the caller wait.
@@ -40,6 +41,8 @@ pub struct Feed<S> {
     commands: Vec<mpsc::Sender<Command>>,
     tasks: JoinSet<()>,
     notices: mpsc::Sender<FeedNotice>,
+    /// One for all connections: one socket is replaced at a time.
+    turnstile: Arc<Mutex<Turnstile>>,
     shutdown: watch::Sender<bool>,
 }
 
@@ -79,6 +82,7 @@ impl<S: FeedSink> Feed<S> {
             commands: Vec::new(),
             tasks: JoinSet::new(),
             notices,
+            turnstile: Arc::new(Mutex::new(Turnstile::new(config.timing.rotation_gap))),
             shutdown: watch::Sender::new(false),
             config: Arc::new(config),
         };
@@ -135,6 +139,19 @@ impl<S: FeedSink> Feed<S> {
                 // An ended connection carries nothing that could be ended.
                 drop(commands.send(Command::Unsubscribe(vec![stream])).await);
             }
+        }
+    }
+
+    /// Subscribes the symbol anew where it stands: nothing comes of it although its connection
+    /// delivers.
+    pub async fn renew(&mut self, symbol: SymbolId) {
+        let connection = self.plan.owner(symbol);
+        let commands = connection.and_then(|connection| self.commands.get(connection.index()));
+        if let (Some(commands), Some(entry)) = (commands, self.index.load().entry(symbol)) {
+            self.counters.renewals.add(1);
+            let stream = (symbol, self.config.source.name(&entry.name));
+            // An ended connection cannot be asked for anything.
+            drop(commands.send(Command::Renew(vec![stream])).await);
         }
     }
 
@@ -201,7 +218,8 @@ impl<S: FeedSink> Feed<S> {
         streams: Vec<String>,
     ) -> mpsc::Sender<Command> {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let policy = ConnectionPolicy::new(self.config.timing.clone(), canary.is_some(), streams);
+        let timing = self.config.timing.clone();
+        let copies = Copies::new(timing, self.config.copies, canary.is_some(), streams);
         let connection = Connection::new(Parts {
             id,
             url: format!("{}{path}/stream", self.base_url),
@@ -210,7 +228,8 @@ impl<S: FeedSink> Feed<S> {
             tls: self.tls.clone(),
             clock: self.clock.clone(),
             counters: self.counters.clone(),
-            policy,
+            copies,
+            turnstile: Arc::clone(&self.turnstile),
             reader: Reader::new(&self.index, canary),
             sink: (self.connect)(id),
             commands: inbox,

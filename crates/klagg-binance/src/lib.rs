@@ -41,6 +41,7 @@ mod address;
 mod backoff;
 mod clock;
 mod connection;
+mod copies;
 mod counters;
 mod error;
 mod event_times;
@@ -51,18 +52,21 @@ mod policy;
 mod reading;
 mod rest;
 mod stream;
+mod timing;
 mod tls;
+mod turnstile;
 mod weight;
 
 pub use address::PlainText;
 pub use backoff::Backoff;
 pub use clock::ExchangeClock;
+pub use copies::{Copies, CopyId, Step};
 pub use counters::{FeedCounts, RestCounts};
 pub use error::BinanceError;
 pub use feed::Feed;
 pub use gate::{WeightGate, WeightPermit};
 pub use plan::{Assignment, ConnectionId};
-pub use policy::{Action, ConnectionPolicy, Event, Silence, Source, StreamTiming};
+pub use policy::{Action, ConnectionPolicy, Event, Silence, Source};
 pub use rest::{
     AGG_TRADES_LIMIT_MAX, AGG_TRADES_WEIGHT, KLINES_LIMIT_MAX, KlineQuery, RestClient, RestConfig,
     klines_weight,
@@ -71,5 +75,7 @@ pub use stream::{
     FeedNotice, FeedSink, MarketStreams, STREAMS_PER_CONNECTION_MAX, SinkRefusal, StreamConfig,
     TradeStream,
 };
+pub use timing::StreamTiming;
 pub use tls::Tls;
+pub use turnstile::Turnstile;
 pub use weight::{Priority, Refusal, WeightBudget, WeightShort, WeightStatus};

@@ -5,133 +5,25 @@
 //! - An acknowledgement is no evidence: a connection is up when data arrived, and silent data is
 //!   a reason to replace it.
 //! - A failure is followed by a wait with full jitter, doubled until a connection proves steady.
+//! - It counts as whole while it is live and every stream that is wanted was acknowledged.
 //!
 //! Sans-io: [`ConnectionPolicy::on_event`] takes the time and a random number and answers with
 //! actions; [`ConnectionPolicy::next_deadline`] tells when to come back without an event.
 //! Deliberately absent: sockets, clocks and the meaning of a frame.
 
-use std::collections::VecDeque;
+mod events;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+pub use self::events::{Action, Event, Silence, Source};
+use crate::timing::StreamTiming;
 
 /// Only a connection that lived so long has proved itself: one that delivers and ends at once,
 /// again and again, must not be opened as fast, for the exchange bans who opens too many.
 const STEADY: Duration = Duration::from_mins(1);
 /// The window of the message limit.
 const PACE_WINDOW: Duration = Duration::from_secs(1);
-
-/// The numbers of the connection policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamTiming {
-    /// Longest wait for TCP, TLS and the upgrade together.
-    pub connect_timeout: Duration,
-    /// Longest wait from open to the first data (of the canary, where there is one).
-    pub first_data: Duration,
-    /// Longest silence afterwards, of all data and of the canary.
-    pub silence: Duration,
-    /// How often we ping.
-    pub ping_cadence: Duration,
-    /// Longest wait for a pong.
-    pub pong_timeout: Duration,
-    /// Age at which a connection is replaced; the exchange cuts at 24 h.
-    pub rotation: Duration,
-    /// Up to so much is taken off [`StreamTiming::rotation`] at random, so that connections do
-    /// not turn together.
-    pub rotation_jitter: Duration,
-    /// Waits after failures.
-    pub backoff: Backoff,
-    /// Most messages sent in a second; the exchange allows 10, pongs included.
-    pub messages_per_second: usize,
-    /// Most names in one SUBSCRIBE.
-    pub names_per_subscribe: usize,
-}
-
-/// Whether a frame came from the canary's stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The symbol that always trades.
-    Canary,
-    /// Any other stream.
-    Other,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The connection is wanted from now on.
-    Start,
-    /// The socket is open.
-    Connected,
-    /// The socket could not be opened, or has ended.
-    Closed,
-    /// Data arrived.
-    Data(Source),
-    /// A pong arrived.
-    Pong,
-    /// Reading was held up by us, not by the exchange, and goes on.
-    Resumed,
-    /// More streams are wanted.
-    Subscribe(Vec<String>),
-    /// These streams are no longer wanted.
-    Unsubscribe(Vec<String>),
-    /// [`ConnectionPolicy::next_deadline`] has passed.
-    Timer,
-}
-
-/// What is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// No data since the connection was opened: perhaps a path that only acknowledges.
-    FirstData,
-    /// No data for too long.
-    Data,
-    /// The canary stopped while other streams may go on.
-    Canary,
-    /// No pong.
-    Pong,
-}
-
-impl Silence {
-    /// What was waited for, in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FirstData => "first data",
-            Self::Data => "data",
-            Self::Canary => "the canary",
-            Self::Pong => "a pong",
-        }
-    }
-}
-
-/// What is to be done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Open the socket; answer with [`Event::Connected`] or [`Event::Closed`].
-    Connect,
-    /// Send SUBSCRIBE.
-    Subscribe {
-        /// Number of the request.
-        id: u64,
-        /// Names of streams.
-        names: Vec<String>,
-    },
-    /// Send UNSUBSCRIBE.
-    Unsubscribe {
-        /// Number of the request.
-        id: u64,
-        /// Names of streams.
-        names: Vec<String>,
-    },
-    /// Send a ping frame.
-    Ping,
-    /// The connection delivers: said once after each connect.
-    Live,
-    /// Drop the socket; no event is to follow.
-    DropSilent(Silence),
-    /// Drop the socket because of its age; no event is to follow.
-    DropOld,
-}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
@@ -142,13 +34,16 @@ enum Request {
 #[derive(Debug)]
 struct Open {
     since: Duration,
-    rotate_at: Duration,
+    /// `None`: it was said that the connection is old.
+    old_at: Option<Duration>,
     live: bool,
     data_at: Duration,
     canary_at: Duration,
     pinged_at: Duration,
     pong_by: Option<Duration>,
     pending: VecDeque<Request>,
+    /// By the number of a SUBSCRIBE: when its acknowledgement must be here.
+    unacknowledged: BTreeMap<u64, Duration>,
     /// Times of the newest messages, oldest first; at most `messages_per_second`.
     sent: VecDeque<Duration>,
 }
@@ -192,6 +87,14 @@ impl ConnectionPolicy {
         self.failures
     }
 
+    /// Whether the connection is open and delivers every stream that is wanted, as far as anybody
+    /// can know.
+    pub fn is_whole(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.live
+            && open.unacknowledged.is_empty()
+            && !open.pending.iter().any(|request| matches!(request, Request::Subscribe(_))))
+    }
+
     /// Takes one event; `random` is used for jitter only.
     pub fn on_event(
         &mut self,
@@ -210,9 +113,13 @@ impl ConnectionPolicy {
             Event::Closed => self.fail(now, random),
             Event::Data(source) => self.data(now, source, actions),
             Event::Pong => self.with_open(|open| open.pong_by = None),
+            Event::Acknowledged(id) => self.with_open(|open| {
+                open.unacknowledged.remove(&id);
+            }),
             Event::Resumed => self.resumed(now),
             Event::Subscribe(names) => self.subscribe(names),
             Event::Unsubscribe(names) => self.unsubscribe(names),
+            Event::Renew(names) => self.renew(names),
             Event::Timer => {}
         }
         self.poll(now, random, actions);
@@ -230,7 +137,8 @@ impl ConnectionPolicy {
                 let ping = (open.pinged_at + self.timing.ping_cadence).max(turn);
                 let ping_or_pong = open.pong_by.unwrap_or(ping);
                 let silence = self.silence_deadline(open).0;
-                [Some(open.rotate_at), Some(silence), Some(ping_or_pong), request]
+                let end = open.since + self.timing.lifetime;
+                [open.old_at, Some(end), Some(silence), Some(ping_or_pong), request]
                     .into_iter()
                     .flatten()
                     .min()
@@ -258,13 +166,14 @@ impl ConnectionPolicy {
             self.wanted.chunks(chunk).map(|names| Request::Subscribe(names.to_vec())).collect();
         self.state = State::Open(Box::new(Open {
             since: now,
-            rotate_at: now + self.timing.rotation.saturating_sub(early),
+            old_at: Some(now + self.timing.rotation.saturating_sub(early)),
             live: false,
             data_at: now,
             canary_at: now,
             pinged_at: now,
             pong_by: None,
             pending,
+            unacknowledged: BTreeMap::new(),
             sent: VecDeque::with_capacity(self.timing.messages_per_second),
         }));
     }
@@ -289,7 +198,8 @@ impl ConnectionPolicy {
     }
 
     fn resumed(&mut self, now: Duration) {
-        let pong_timeout = self.timing.pong_timeout;
+        let (pong_timeout, acknowledge_timeout) =
+            (self.timing.pong_timeout, self.timing.acknowledge_timeout);
         self.with_open(|open| {
             if open.live {
                 open.data_at = now;
@@ -298,6 +208,7 @@ impl ConnectionPolicy {
             if let Some(by) = &mut open.pong_by {
                 *by = now + pong_timeout;
             }
+            open.unacknowledged.values_mut().for_each(|by| *by = now + acknowledge_timeout);
         });
     }
 
@@ -321,14 +232,30 @@ impl ConnectionPolicy {
         });
     }
 
-    /// When data must have arrived, and what is missing then.
+    /// Ends and begins anew what the exchange delivers of these names.
+    fn renew(&mut self, mut names: Vec<String>) {
+        names.retain(|name| self.wanted.contains(name));
+        let chunk = self.timing.names_per_subscribe;
+        self.with_open(|open| {
+            for part in names.chunks(chunk) {
+                open.pending.push_back(Request::Unsubscribe(part.to_vec()));
+                open.pending.push_back(Request::Subscribe(part.to_vec()));
+            }
+        });
+    }
+
+    /// When something must have arrived, and what is missing then.
     fn silence_deadline(&self, open: &Open) -> (Duration, Silence) {
-        if !open.live {
-            return (open.since + self.timing.first_data, Silence::FirstData);
-        }
-        let data = (open.data_at + self.timing.silence, Silence::Data);
-        let canary = (open.canary_at + self.timing.silence, Silence::Canary);
-        if self.has_canary && canary.0 < data.0 { canary } else { data }
+        let data = if open.live {
+            let data = (open.data_at + self.timing.silence, Silence::Data);
+            let canary = (open.canary_at + self.timing.silence, Silence::Canary);
+            if self.has_canary && canary.0 < data.0 { canary } else { data }
+        } else {
+            (open.since + self.timing.first_data, Silence::FirstData)
+        };
+        let oldest = open.unacknowledged.values().min();
+        let answer = oldest.map(|&by| (by, Silence::Acknowledgement));
+        answer.filter(|answer| answer.0 < data.0).unwrap_or(data)
     }
 
     /// When the next message may be sent.
@@ -355,14 +282,23 @@ impl ConnectionPolicy {
                     actions.push(Action::DropSilent(silence));
                     return self.fail(now, random);
                 }
-                if open.rotate_at <= now {
+                if open.since + self.timing.lifetime <= now {
                     actions.push(Action::DropOld);
                     return self.connect(actions);
                 }
+                self.say_old(now, actions);
             }
             _ => return,
         }
         self.send_due(now, actions);
+    }
+
+    fn say_old(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        self.with_open(|open| {
+            if open.old_at.take_if(|at| *at <= now).is_some() {
+                actions.push(Action::Old);
+            }
+        });
     }
 
     fn send_due(&mut self, now: Duration, actions: &mut Vec<Action>) {
@@ -374,6 +310,7 @@ impl ConnectionPolicy {
             let pong_by = now + self.timing.pong_timeout;
             let id = self.next_request;
             let limit = self.timing.messages_per_second;
+            let acknowledge_by = now + self.timing.acknowledge_timeout;
             let State::Open(open) = &mut self.state else { return };
             if ping_due {
                 open.pinged_at = now;
@@ -382,7 +319,10 @@ impl ConnectionPolicy {
             } else if let Some(request) = open.pending.pop_front() {
                 self.next_request += 1;
                 actions.push(match request {
-                    Request::Subscribe(names) => Action::Subscribe { id, names },
+                    Request::Subscribe(names) => {
+                        open.unacknowledged.insert(id, acknowledge_by);
+                        Action::Subscribe { id, names }
+                    }
                     Request::Unsubscribe(names) => Action::Unsubscribe { id, names },
                 });
             } else {

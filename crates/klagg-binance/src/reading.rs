@@ -27,10 +27,13 @@ pub(crate) struct Seen {
     pub(crate) event_time: Option<UnixMillis>,
     pub(crate) sign: Sign,
     pub(crate) notice: Option<Told>,
+    /// The number of a request that was acknowledged.
+    pub(crate) acknowledged: Option<u64>,
 }
 
 impl Seen {
-    const NOTHING: Self = Self { trade: None, event_time: None, sign: Sign::None, notice: None };
+    const NOTHING: Self =
+        Self { trade: None, event_time: None, sign: Sign::None, notice: None, acknowledged: None };
 }
 
 /// A notice that lacks the connection's number.
@@ -123,9 +126,9 @@ impl Reader {
                 let notice = Some(Told::Whole(FeedNotice::ContractInfo(info)));
                 Seen { notice, ..other(event_time) }
             }
-            StreamEvent::Ack { .. } => {
+            StreamEvent::Ack { id } => {
                 counters.acknowledged.add(1);
-                Seen::NOTHING
+                Seen { acknowledged: Some(id), ..Seen::NOTHING }
             }
             StreamEvent::Refused { code, message } => {
                 counters.refused.add(1);

@@ -8,8 +8,10 @@ use klagg_wire::{ContractInfo, MiniTicker};
 
 use crate::BinanceError;
 use crate::address::{PlainText, Purpose, check_address};
+use crate::copies::CopyId;
 use crate::plan::ConnectionId;
-use crate::policy::{Silence, StreamTiming};
+use crate::policy::Silence;
+use crate::timing::StreamTiming;
 
 /// The most streams that the exchange lets a connection carry; one more and all are lost.
 pub const STREAMS_PER_CONNECTION_MAX: usize = 1_024;
@@ -68,6 +70,8 @@ pub struct StreamConfig {
     pub streams_per_connection: usize,
     /// Most connections.
     pub connections_max: u16,
+    /// Sockets that carry the same, on each connection: 1, or 2 so that one may fail.
+    pub copies: u8,
     /// Longest message accepted; a longer one ends the connection.
     pub message_bytes_max: usize,
     /// Most notices that wait to be taken; more are dropped and counted.
@@ -87,6 +91,9 @@ impl StreamConfig {
         if !(EXTRA_STREAMS + 1..=STREAMS_PER_CONNECTION_MAX).contains(&streams) {
             let allowed = "a connection carries 4 to 1,024 streams";
             return refuse("streams_per_connection", streams.to_string(), allowed);
+        }
+        if !(1..=2).contains(&self.copies) {
+            return refuse("copies", self.copies.to_string(), "1 or 2");
         }
         if self.connections_max == 0 {
             return refuse("connections_max", "0".to_owned(), "at least 1");
@@ -133,7 +140,7 @@ pub enum SinkRefusal {
 }
 
 /// Where a connection's trades go; the engine's end of a feed. Owned by one connection for life,
-/// across its reconnects.
+/// across all its sockets. Where several carry the same, every trade comes several times.
 pub trait FeedSink: Send + 'static {
     /// A text frame as it arrived, before anybody reads it: for recorders. Does nothing unless
     /// implemented.
@@ -148,11 +155,18 @@ pub trait FeedSink: Send + 'static {
     /// [`SinkRefusal`]; the trade was not taken.
     fn on_trade(&mut self, symbol: SymbolId, trade: Trade) -> Result<(), SinkRefusal>;
 
-    /// The highest exchange time seen on the connection; after the trades of the same read.
+    /// The highest exchange time seen on a socket that delivers everything; after the trades of
+    /// the same read.
     fn on_event_time(&mut self, time: UnixMillis);
 
-    /// The connection was lost: what follows may have a hole.
+    /// No socket of the connection is left that delivers everything: what follows may have a hole.
     fn on_interrupted(&mut self);
+
+    /// So many sockets may deliver the same trades from now on: while there are several, one may be
+    /// behind the other. Does nothing unless implemented.
+    fn on_copies(&mut self, count: u16) {
+        let _ = count;
+    }
 
     /// Passes on what was taken, without waiting.
     ///
@@ -169,27 +183,43 @@ pub enum FeedNotice {
     Connected {
         /// Which connection.
         connection: ConnectionId,
+        /// Which of its sockets.
+        copy: CopyId,
     },
-    /// A connection delivers.
+    /// A socket delivers.
     Live {
         /// Which connection.
         connection: ConnectionId,
+        /// Which of its sockets.
+        copy: CopyId,
         /// Exchange time of the frame that proved it, where it told one. The trades before it in
-        /// this minute were missed.
+        /// this minute were missed, unless another socket was live.
         event_time: Option<UnixMillis>,
     },
-    /// A socket could not be opened, ended, or was replaced because of its age.
+    /// A socket could not be opened, or ended.
     Disconnected {
         /// Which connection.
         connection: ConnectionId,
+        /// Which of its sockets.
+        copy: CopyId,
         /// What happened, in words.
         why: String,
     },
-    /// A connection was open but delivered nothing for too long, and is replaced. On a wrong path
-    /// the exchange acknowledges everything and stays silent.
+    /// A socket was closed by us and is not opened again: another has taken its place, or it was
+    /// to take another's place and failed.
+    Closed {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Which of its sockets.
+        copy: CopyId,
+    },
+    /// A socket was open but delivered nothing for too long, and is replaced. On a wrong path the
+    /// exchange acknowledges everything and stays silent.
     Silent {
         /// Which connection.
         connection: ConnectionId,
+        /// Which of its sockets.
+        copy: CopyId,
         /// The path it was opened on.
         path: String,
         /// What was missing.

@@ -57,6 +57,23 @@ impl Control {
         self.shared.hub.end_all(Fate::Cut);
     }
 
+    /// Cuts the websocket that has been open longest and has subscribed to something.
+    pub fn disconnect_oldest(&self) {
+        self.shared.hub.end_oldest(Fate::Cut);
+    }
+
+    /// Sends no more market data on the websocket that has been open longest and has subscribed
+    /// to something; it stays open, and its pings are answered.
+    pub fn silence_oldest(&self) {
+        self.shared.hub.silence_oldest();
+    }
+
+    /// Lets all subscriptions to a symbol's trades (upper case) die, silently: a new one to the
+    /// same stream delivers again.
+    pub fn kill_streams(&self, symbol: &str) {
+        self.shared.hub.kill_streams(symbol);
+    }
+
     /// Websockets that are open.
     pub fn connections(&self) -> usize {
         self.shared.hub.connections()

@@ -56,7 +56,8 @@ pub(crate) struct Feed {
     pub(crate) path: String,
     pub(crate) streams_per_connection: usize,
     pub(crate) silent_after_ms: u64,
-    pub(crate) rotate_after_minutes: u64,
+    pub(crate) rotate_after_seconds: u64,
+    pub(crate) copies: u8,
 }
 
 /// Which trades are listened to.
@@ -81,6 +82,7 @@ pub(crate) struct Engine {
     pub(crate) first_core: i64,
     pub(crate) max_symbols: usize,
     pub(crate) close_grace_ms: i64,
+    pub(crate) hold_ms: i64,
     pub(crate) batch_trades: usize,
     pub(crate) queue_batches: usize,
 }

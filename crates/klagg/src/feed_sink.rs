@@ -26,6 +26,10 @@ impl FeedSink for EngineSink {
         self.feed.interrupted();
     }
 
+    fn on_copies(&mut self, count: u16) {
+        self.feed.copies(count);
+    }
+
     fn flush(&mut self) -> Result<(), SinkRefusal> {
         self.heart.beat();
         match self.feed.try_flush() {

@@ -29,6 +29,11 @@ const CONFIRM_WAIT_MS: i64 = 5 * 60_000;
 const BACKOFF: Backoff =
     Backoff { floor: Duration::from_millis(100), ceiling: Duration::from_secs(30) };
 
+/// The exchange cuts a socket at 24 hours; a minute before, it is dropped at a time of our choice.
+const LIFETIME: Duration = Duration::from_mins(24 * 60 - 1);
+/// Between two replacements of sockets; less where they are replaced every few seconds.
+const ROTATION_GAP: Duration = Duration::from_secs(10);
+
 pub(crate) fn engine(config: &Config) -> EngineConfig {
     let continuity = match config.feed.stream {
         FeedStream::AggTrade => Continuity::Checked,
@@ -41,8 +46,8 @@ pub(crate) fn engine(config: &Config) -> EngineConfig {
         queue_batches: config.engine.queue_batches,
         batch_trades: config.engine.batch_trades,
         close_grace_ms: config.engine.close_grace_ms,
-        // One copy of the feed: nobody else could fill a hole, so none is waited for.
-        sequencer: SequencerConfig { continuity, held_max: 10_000, hold_ms: 0 },
+        // Waits only while several sockets carry the same: the feed says so.
+        sequencer: SequencerConfig { continuity, held_max: 10_000, hold_ms: config.engine.hold_ms },
         undelivered_max: UNDELIVERED_MAX,
         first_core: usize::try_from(config.engine.first_core).ok(),
     }
@@ -99,6 +104,7 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
         config.exchange.symbols.is_empty() || config.exchange.symbols.iter().any(|s| s == CANARY);
     let symbols_per_connection = config.feed.streams_per_connection.saturating_sub(3).max(1);
     let connections = config.engine.max_symbols.div_ceil(symbols_per_connection);
+    let rotation = Duration::from_secs(config.feed.rotate_after_seconds);
     Ok(StreamConfig {
         base_url: config.exchange.stream_url.clone(),
         plain_text: PlainText::LoopbackOnly,
@@ -113,6 +119,7 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
         streams_per_connection: config.feed.streams_per_connection,
         connections_max: u16::try_from(connections)
             .context("engine.max_symbols needs more connections than can be numbered")?,
+        copies: config.feed.copies,
         message_bytes_max: 1 << 20,
         notices_max: 4096,
         drain_timeout: Duration::from_secs(1),
@@ -122,8 +129,13 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
             silence: Duration::from_millis(config.feed.silent_after_ms),
             ping_cadence: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
-            rotation: Duration::from_secs(config.feed.rotate_after_minutes * 60),
-            rotation_jitter: Duration::from_secs(config.feed.rotate_after_minutes * 60 / 24),
+            acknowledge_timeout: Duration::from_secs(10),
+            rotation,
+            rotation_jitter: rotation / 24,
+            lifetime: LIFETIME,
+            overlap: Duration::from_secs(1),
+            overlap_max: Duration::from_secs(30),
+            rotation_gap: ROTATION_GAP.min(rotation / 4),
             backoff: BACKOFF,
             messages_per_second: 8,
             names_per_subscribe: 200,

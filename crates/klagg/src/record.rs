@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use klagg_backfill::SymbolFilter;
-use klagg_binance::{Feed, FeedNotice, Priority, RestClient, Tls};
+use klagg_binance::{Feed, FeedNotice, Priority, RestClient, StreamConfig, Tls};
 use klagg_kline::{Precision, SymbolId, UnixMillis};
 use klagg_symbols::{NewSymbol, SymbolIndex};
 use klagg_tape::TapeHeader;
@@ -96,7 +96,8 @@ async fn record(
     let created = UnixMillis(i64::try_from(wall_clock_ns() / 1_000_000).unwrap_or(i64::MAX));
     let source = config.exchange.stream_url.clone();
     // Created last of what can be refused: a refusal leaves no empty tape behind.
-    let stream = parts::stream(config)?;
+    // On a tape every frame is to stand once.
+    let stream = StreamConfig { copies: 1, ..parts::stream(config)? };
     let tape = Tape::create(&args.out, &TapeHeader { created, source })?;
     let for_sinks = tape.clone();
     let (mut feed, notices) =
@@ -162,7 +163,7 @@ async fn symbols(args: &RecordArgs, config: &Config, tls: &Tls) -> anyhow::Resul
 async fn tell(mut notices: mpsc::Receiver<FeedNotice>) {
     while let Some(notice) = notices.recv().await {
         match notice {
-            FeedNotice::Disconnected { connection, why } => {
+            FeedNotice::Disconnected { connection, why, .. } => {
                 say(&format!("connection {connection} lost: {why}"));
             }
             FeedNotice::Silent { connection, path, .. } => {

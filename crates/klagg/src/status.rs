@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use klagg_backfill::BackfillProgress;
-use klagg_binance::{ConnectionId, FeedCounts, RestClient};
+use klagg_binance::{ConnectionId, CopyId, FeedCounts, RestClient};
 use klagg_gateway::{GlobalKlines, SchedulerStatus};
 use klagg_store::WriterHandle;
 use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
@@ -33,7 +33,7 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     phase: &'static str,
-    connections: BTreeMap<ConnectionId, Connection>,
+    sockets: BTreeMap<(ConnectionId, CopyId), Socket>,
     feed: Option<Box<dyn Fn() -> FeedCounts + Send>>,
     writer: Option<WriterHandle>,
     backfill: Option<watch::Receiver<BackfillProgress>>,
@@ -43,9 +43,9 @@ struct Seen {
     refused: Option<String>,
 }
 
-/// One connection as its notices tell.
+/// One socket of a connection as its notices tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Connection {
+pub(crate) enum Socket {
     /// It is being opened, or is open and has proved nothing.
     Opening,
     /// It delivers.
@@ -96,11 +96,23 @@ impl Status {
         self.seen().consumers = Some(consumers);
     }
 
-    /// What a connection's notice told.
-    pub(crate) fn connection(&self, id: ConnectionId, state: Connection) {
+    /// What a socket's notice told.
+    pub(crate) fn socket(&self, connection: ConnectionId, copy: CopyId, state: Socket) {
         // Whatever it tells, its task lives.
-        self.shared.pulses.beat(&connection_name(id));
-        self.seen().connections.insert(id, state);
+        self.shared.pulses.beat(&connection_name(connection));
+        self.seen().sockets.insert((connection, copy), state);
+    }
+
+    /// A socket is gone, and none is to be in its place.
+    pub(crate) fn socket_closed(&self, connection: ConnectionId, copy: CopyId) {
+        self.seen().sockets.remove(&(connection, copy));
+    }
+
+    /// A connection has ended with all its sockets.
+    pub(crate) fn connection_ended(&self, connection: ConnectionId, why: String) {
+        let mut seen = self.seen();
+        seen.sockets.retain(|&(of, _), _| of != connection);
+        seen.sockets.insert((connection, CopyId(0)), Socket::Down(why));
     }
 
     /// A part has failed for good; the rest goes on.
@@ -128,7 +140,7 @@ impl Status {
         let seen = self.seen();
         let backfill = seen.backfill.as_ref().map(|progress| progress.borrow().clone());
         let klines = Arc::clone(&self.shared.klines.borrow());
-        let live = seen.connections.values().filter(|state| **state == Connection::Live).count();
+        let live = connections(&seen, |state| *state == Socket::Live);
         let is_ready = match &backfill {
             Some(progress) => progress.ready,
             None => live > 0,
@@ -148,7 +160,7 @@ impl Status {
                 .map(backfill_status),
             feed: FeedStatus {
                 connections_up: live as u64,
-                connections_total: seen.connections.len() as u64,
+                connections_total: connections(&seen, |_| true) as u64,
             },
             silent: self.shared.pulses.silent().iter().map(silence).collect(),
             problems: problems(&seen, &klines),
@@ -180,13 +192,24 @@ fn silence((name, silence): &(String, Duration)) -> String {
     format!("{name} has given no sign of life for {} s", silence.as_secs())
 }
 
+/// How many connections have a socket of which `is` holds.
+fn connections(seen: &Seen, is: impl Fn(&Socket) -> bool) -> usize {
+    let mut ids: Vec<ConnectionId> =
+        seen.sockets.iter().filter(|(_, state)| is(state)).map(|(&(id, _), _)| id).collect();
+    ids.dedup();
+    ids.len()
+}
+
 /// What is wrong now, in sentences for people.
 fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
     let mut problems: Vec<String> = seen.fallen.iter().chain(&seen.refused).cloned().collect();
-    for (id, state) in &seen.connections {
-        if let Connection::Down(why) = state {
-            problems.push(format!("{} is down: {why}", connection_name(*id)));
-        }
+    for ((connection, copy), state) in &seen.sockets {
+        let Socket::Down(why) = state else { continue };
+        let other = seen.sockets.iter().any(|(&(of, other), state)| {
+            of == *connection && other != *copy && *state == Socket::Live
+        });
+        let what = if other { "has lost one of its two sockets" } else { "is down" };
+        problems.push(format!("{} {what}: {why}", connection_name(*connection)));
     }
     if let Some(writer) = &seen.writer {
         let status = writer.status();

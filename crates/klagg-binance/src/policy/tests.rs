@@ -1,6 +1,7 @@
 //! The policy, event by event, with time as a number.
 
 use super::*;
+use crate::backoff::Backoff;
 
 fn timing() -> StreamTiming {
     StreamTiming {
@@ -8,9 +9,14 @@ fn timing() -> StreamTiming {
         first_data: seconds(10),
         silence: seconds(15),
         ping_cadence: seconds(20),
+        acknowledge_timeout: seconds(10),
         pong_timeout: seconds(10),
         rotation: seconds(23 * 3_600),
         rotation_jitter: seconds(3_600),
+        lifetime: seconds(86_000),
+        overlap: seconds(1),
+        overlap_max: seconds(30),
+        rotation_gap: seconds(10),
         backoff: Backoff { floor: Duration::from_millis(100), ceiling: seconds(30) },
         messages_per_second: 8,
         names_per_subscribe: 200,
@@ -25,10 +31,11 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("s{at}@aggTrade")).collect()
 }
 
-/// A policy with its actions, driven by hand.
+/// A policy with its actions, driven by hand, before an exchange that acknowledges everything.
 struct Driven {
     policy: ConnectionPolicy,
     actions: Vec<Action>,
+    acknowledges: bool,
 }
 
 impl Driven {
@@ -40,12 +47,19 @@ impl Driven {
 
     fn idle(streams: usize) -> Self {
         let policy = ConnectionPolicy::new(timing(), true, names(streams));
-        Self { policy, actions: Vec::new() }
+        Self { policy, actions: Vec::new(), acknowledges: true }
     }
 
     fn event(&mut self, now: Duration, event: Event) -> Vec<Action> {
         self.policy.on_event(now, 0, event, &mut self.actions);
-        std::mem::take(&mut self.actions)
+        let actions = std::mem::take(&mut self.actions);
+        for action in &actions {
+            if let (Action::Subscribe { id, .. }, true) = (action, self.acknowledges) {
+                self.policy.on_event(now, 0, Event::Acknowledged(*id), &mut self.actions);
+            }
+        }
+        assert_eq!(self.actions, [], "an acknowledgement asks for nothing");
+        actions
     }
 
     /// Lets time pass from deadline to deadline, as the shell does; data keeps coming.
@@ -162,16 +176,47 @@ fn failures_double_the_wait_until_a_connection_lives_for_a_minute() {
 }
 
 #[test]
-fn an_old_connection_is_replaced_without_a_wait() {
+fn an_old_connection_says_so_once_and_is_dropped_at_the_end_of_its_life() {
     let mut driven = Driven::open(1);
     driven.policy.on_event(seconds(0), 1_000, Event::Connected, &mut driven.actions);
+    driven.actions.clear();
+    driven.event(seconds(0), Event::Acknowledged(1));
     driven.event(seconds(0), Event::Data(Source::Canary));
     // A second early, by the random number.
-    let due = seconds(23 * 3_600 - 1);
-    driven.event(seconds(23 * 3_600 - 2), Event::Data(Source::Canary));
-    driven.event(seconds(23 * 3_600 - 2), Event::Pong);
-    let actions = driven.event(due, Event::Timer);
-    assert_eq!(actions, [Action::DropOld, Action::Connect]);
+    let (before, due) = (seconds(23 * 3_600 - 2), seconds(23 * 3_600 - 1));
+    driven.event(before, Event::Data(Source::Canary));
+    driven.event(before, Event::Pong);
+    assert_eq!(driven.event(due, Event::Timer), [Action::Old]);
+    let (before, end) = (seconds(85_999), seconds(86_000));
+    driven.event(before, Event::Data(Source::Canary));
+    driven.event(before, Event::Pong);
+    assert_eq!(driven.event(end, Event::Timer), [Action::DropOld, Action::Connect]);
+}
+
+#[test]
+fn a_connection_is_whole_when_it_delivers_and_everything_was_acknowledged() {
+    let mut driven = Driven::open(300);
+    driven.acknowledges = false;
+    assert_eq!(driven.event(seconds(0), Event::Connected).len(), 2);
+    driven.event(seconds(1), Event::Data(Source::Canary));
+    driven.event(seconds(1), Event::Acknowledged(1));
+    assert!(!driven.policy.is_whole(), "half of the streams may not deliver yet");
+    driven.event(seconds(2), Event::Acknowledged(2));
+    assert!(driven.policy.is_whole());
+    driven.event(seconds(3), Event::Renew(vec!["s7@aggTrade".to_owned()]));
+    assert!(!driven.policy.is_whole());
+    driven.event(seconds(3), Event::Acknowledged(4));
+    assert!(driven.policy.is_whole());
+}
+
+#[test]
+fn a_subscription_without_an_answer_is_a_silence() {
+    let mut driven = Driven::open(1);
+    driven.acknowledges = false;
+    driven.event(seconds(0), Event::Connected);
+    driven.event(seconds(5), Event::Data(Source::Canary));
+    let done = driven.run(seconds(5), seconds(10));
+    assert_eq!(done, [(seconds(10), Action::DropSilent(Silence::Acknowledgement))]);
 }
 
 #[test]

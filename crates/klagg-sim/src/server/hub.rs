@@ -1,5 +1,7 @@
 //! Who gets which frame. One writer sends; sockets come and go and change what they want.
 
+mod faults;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,6 +73,8 @@ struct Silence {
 struct Client {
     route: Route,
     combined: bool,
+    /// Nothing of the market is sent any more.
+    is_silent: bool,
     /// In the order of subscription, as the exchange lists them.
     streams: Vec<String>,
     sender: mpsc::Sender<Vec<Utf8Bytes>>,
@@ -135,6 +139,7 @@ impl Hub {
             Client {
                 route,
                 combined,
+                is_silent: false,
                 streams: Vec::new(),
                 sender,
                 queued: Arc::clone(&queued),
@@ -223,26 +228,6 @@ impl Hub {
         self.state().clients.len()
     }
 
-    pub(crate) fn set_swallow(&self, share: f64) {
-        self.state().swallow = share;
-    }
-
-    pub(crate) fn set_duplicate(&self, share: f64) {
-        self.state().duplicate = share;
-    }
-
-    pub(crate) fn silence(&self, symbol: &str) {
-        self.state().silent.symbols.insert(symbol.to_owned());
-    }
-
-    pub(crate) fn silence_all(&self) {
-        self.state().silent.all = true;
-    }
-
-    pub(crate) fn unsilence(&self) {
-        self.state().silent = Silence::default();
-    }
-
     /// Ends all connections; after [`Fate::Stop`] none is admitted any more.
     pub(crate) fn end_all(&self, fate: Fate) {
         let mut state = self.state();
@@ -310,6 +295,10 @@ impl Round<'_> {
         let raw = Utf8Bytes::from(raw);
         for id in &stream.clients {
             let Some(client) = state.clients.get_mut(id) else { continue };
+            if client.is_silent {
+                Counts::add(&self.counts.frames_silenced, 1);
+                continue;
+            }
             if state.random.chance(state.swallow) {
                 Counts::add(&self.counts.frames_swallowed, 1);
                 continue;

@@ -8,7 +8,7 @@ use klagg_kline::UnixMillis;
 use klagg_wire::ContractInfo;
 use tokio::sync::{mpsc, watch};
 
-use crate::status::{Connection, Status};
+use crate::status::{Socket, Status};
 
 /// News that may wait to be looked at. More are dropped: names come again with the next ticker, and
 /// the list is looked at now and then anyway.
@@ -63,17 +63,18 @@ pub(super) async fn watch(
 ) {
     while let Some(notice) = notices.recv().await {
         match notice {
-            FeedNotice::Connected { connection } => {
-                status.connection(connection, Connection::Opening);
+            FeedNotice::Connected { connection, copy } => {
+                status.socket(connection, copy, Socket::Opening);
             }
-            FeedNotice::Live { connection, event_time } => {
-                status.connection(connection, Connection::Live);
+            FeedNotice::Live { connection, copy, event_time } => {
+                status.socket(connection, copy, Socket::Live);
                 wakes.is_live(connection, event_time);
             }
-            FeedNotice::Disconnected { connection, why } => {
-                status.connection(connection, Connection::Down(why));
+            FeedNotice::Disconnected { connection, copy, why } => {
+                status.socket(connection, copy, Socket::Down(why));
             }
-            FeedNotice::Silent { connection, path, silence } => {
+            FeedNotice::Closed { connection, copy } => status.socket_closed(connection, copy),
+            FeedNotice::Silent { connection, copy, path, silence } => {
                 let what = silence.as_str();
                 tracing::error!(
                     connection = connection.0,
@@ -83,7 +84,7 @@ pub(super) async fn watch(
                      exchange may have moved its streams: see feed.path"
                 );
                 let why = format!("open on {path}, but silent: {what}");
-                status.connection(connection, Connection::Down(why));
+                status.socket(connection, copy, Socket::Down(why));
             }
             FeedNotice::Refused { connection, code, message } => {
                 tracing::warn!(connection = connection.0, code, message, "request refused");
@@ -97,7 +98,7 @@ pub(super) async fn watch(
             FeedNotice::SinkClosed { connection } => {
                 let why = "its worker has ended".to_owned();
                 tracing::error!(connection = connection.0, why, "connection ended for good");
-                status.connection(connection, Connection::Down(why));
+                status.connection_ended(connection, why);
             }
             _ => {}
         }

@@ -149,10 +149,16 @@ pub(super) const KEYS: &[Key] = &[
         "A connection on which nothing arrives for so long is replaced.",
     ),
     key(
-        "feed.rotate_after_minutes",
-        "1380",
-        Kind::Integer(1, 1439),
-        "A connection is renewed at this age; the exchange cuts at 24 hours.",
+        "feed.rotate_after_seconds",
+        "82800",
+        Kind::Integer(1, 86_000),
+        "At this age a socket is replaced by one opened before; the exchange cuts at 24 hours.",
+    ),
+    key(
+        "feed.copies",
+        "1",
+        Kind::Integer(1, 2),
+        "Sockets that carry the same: with 2, what the first one brings counts, and one may fail.",
     ),
     key(
         "engine.periods",
@@ -189,6 +195,12 @@ pub(super) const KEYS: &[Key] = &[
         "500",
         Kind::Integer(0, 60_000),
         "A quiet symbol's minute closes when exchange time has passed it by this much.",
+    ),
+    key(
+        "engine.hold_ms",
+        "250",
+        Kind::Integer(1, 60_000),
+        "How long a hole in the ids may be filled by another copy of the feed, if there is one.",
     ),
     key(
         "engine.batch_trades",

@@ -1,20 +1,10 @@
 //! The exchange broken on purpose: whatever it does, what is stored in the end is the truth.
 
-use klagg_kline::{KlineStatus, Period, TradeId, UnixMillis};
+use klagg_kline::{KlineStatus, Period, TradeId};
 
-use crate::market::{Market, PATIENCE, START};
-use crate::process::{metric, wait_until};
+use crate::market::{Market, PATIENCE, START, wait_for_market};
+use crate::process::{figure, wait_until};
 use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
-
-/// A figure of the probes; 0 before it is there.
-fn figure(admin: &str, name: &str) -> f64 {
-    metric(admin, name).unwrap_or(0.0)
-}
-
-/// Waits until the market's own clock has reached `time`.
-fn wait_for_market(market: &Market, time: UnixMillis) {
-    wait_until(&format!("the market is at {time}"), PATIENCE, || market.exchange().now() >= time);
-}
 
 #[test]
 fn frames_lost_on_the_way_are_noticed_and_repaired() {

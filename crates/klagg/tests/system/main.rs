@@ -15,4 +15,5 @@ mod refusals;
 #[expect(dead_code, reason = "shared with the store's own tests")]
 #[path = "../../../klagg-store/tests/disk/shim.rs"]
 mod shim;
+mod sockets;
 mod truth;

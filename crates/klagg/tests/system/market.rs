@@ -6,6 +6,8 @@ use klagg_kline::UnixMillis;
 use klagg_sim::{Oracle, Quirks, SimClock, SimConfig, SimExchange};
 use tokio::runtime::Runtime;
 
+use crate::process::wait_until;
+
 /// 2026-03-31T23:57:20Z: within minutes of the end of an hour, four hours, a day and a month.
 pub(crate) const START: UnixMillis = UnixMillis(1_775_001_440_000);
 
@@ -82,3 +84,8 @@ impl Drop for Market {
 
 /// How long a test waits for anything: generous, for machines that are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits until the market's own clock has reached `time`.
+pub(crate) fn wait_for_market(market: &Market, time: UnixMillis) {
+    wait_until(&format!("the market is at {time}"), PATIENCE, || market.exchange().now() >= time);
+}

@@ -130,6 +130,11 @@ pub(crate) fn metric(address: &str, name: &str) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
+/// A figure of the probes; 0 before it is there.
+pub(crate) fn figure(address: &str, name: &str) -> f64 {
+    metric(address, name).unwrap_or(0.0)
+}
+
 /// The body of an answer, if there is one.
 pub(crate) fn get(address: &str, path: &str) -> Option<String> {
     use std::io::{Read, Write};

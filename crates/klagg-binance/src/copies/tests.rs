@@ -1,0 +1,126 @@
+//! All sockets of one connection before a simulated exchange, in one thread and by a seed: trades
+//! with ids, frames that take their time, sockets that are cut, muted, slowed down and refused.
+//!
+//! The oracle knows every trade. Whatever happens, a watermark may not pass a trade that no socket
+//! has brought, unless an interruption was told.
+
+mod world;
+
+use self::world::{STEP_MS, World, ms, name};
+use super::*;
+
+#[test]
+fn sockets_are_replaced_again_and_again_without_a_gap_or_an_interruption() {
+    for seed in 0..8 {
+        for copies in [1, 2] {
+            let mut world = World::new(seed, copies);
+            world.run(60_000);
+            let report = &world.report;
+            assert_eq!(report.interruptions, 0, "seed {seed}: {report:?}");
+            assert_eq!(report.given_up, 0, "seed {seed}: {report:?}");
+            assert!(report.replaced >= 5 * u32::from(copies), "seed {seed}: {report:?}");
+            assert_eq!(report.most_open, u16::from(copies) + 1, "seed {seed}: one at a time");
+            assert_eq!(report.connects, u32::from(copies) + report.replaced + extra(&world));
+            world.assert_converged(usize::from(copies));
+        }
+    }
+}
+
+/// Replacements that have begun and are not over.
+fn extra(world: &World) -> u32 {
+    u32::from(world.copies.turn.is_some())
+}
+
+#[test]
+fn whatever_fails_no_watermark_passes_a_trade_that_is_missing() {
+    let mut replaced = 0;
+    for seed in 0..48 {
+        let copies = if seed % 2 == 0 { 1 } else { 2 };
+        let mut world = World::new(seed, copies);
+        for _ in 0..25 {
+            let wait = 100 + world.random.below(2_500);
+            world.run(wait);
+            let slot = world.random.below(u64::from(copies) + 1);
+            let copy = CopyId(u8::try_from(slot).unwrap());
+            let delay = world.random.below(800);
+            match world.random.below(5) {
+                0 => world.cut(copy),
+                1 => world.servers[copy.index()].is_mute = true,
+                2 => world.servers[copy.index()].lag += delay,
+                3 => world.refuses = !world.refuses,
+                _ => {
+                    let names = vec![name(1), name(3)];
+                    world.decide(|copies, now, random, _, steps| {
+                        copies.on_event_for_all(now, random, &Event::Renew(names), steps);
+                    });
+                }
+            }
+        }
+        replaced += world.report.replaced;
+        world.assert_converged(usize::from(copies));
+    }
+    assert!(replaced > 80, "{replaced} replacements took place among the faults");
+}
+
+#[test]
+fn one_of_two_copies_may_fail_without_an_interruption() {
+    for seed in 0..8 {
+        let mut world = World::new(seed, 2);
+        world.run(2_000);
+        for round in 0..6 {
+            let open = world.open();
+            let copy = open[usize::try_from(seed).unwrap() % open.len()];
+            if round % 2 == 0 {
+                world.cut(copy);
+            } else {
+                world.servers[copy.index()].is_mute = true;
+            }
+            world.run(6_000);
+        }
+        assert_eq!(world.report.interruptions, 0, "seed {seed}: {:?}", world.report);
+        world.assert_converged(2);
+    }
+}
+
+#[test]
+fn a_replacement_that_cannot_be_opened_leaves_the_old_socket_to_the_end_of_its_life() {
+    let mut world = World::new(7, 1);
+    world.run(5_000);
+    world.refuses = true;
+    world.run(13_000);
+    assert!(world.report.given_up >= 3, "{:?}", world.report);
+    assert_eq!((world.report.replaced, world.report.interruptions), (0, 0));
+    assert_eq!(world.open(), [CopyId(0)]);
+    // At 20 s it is dropped by ourselves rather than cut by the exchange.
+    world.run(5_000);
+    assert_eq!(world.report.interruptions, 1);
+    world.assert_converged(1);
+}
+
+#[test]
+fn a_replacement_that_never_subscribes_everything_is_given_up() {
+    let mut world = World::new(8, 1);
+    world.run(1_000);
+    while world.copies.turn.is_none() {
+        world.run(STEP_MS);
+    }
+    let new = world.copies.turn.unwrap().new;
+    while !world.servers[new.index()].is_open {
+        world.run(STEP_MS);
+    }
+    world.servers[new.index()].is_mute = true;
+    world.servers[new.index()].frames.clear();
+    world.run(2_500);
+    assert_eq!((world.report.given_up, world.report.interruptions), (1, 0));
+    assert_eq!(world.open(), [CopyId(0)]);
+}
+
+#[test]
+fn one_connection_turns_at_a_time_and_the_next_one_waits_for_the_gap() {
+    let mut turnstile = Turnstile::new(ms(10_000));
+    assert_eq!(turnstile.enter(ms(5)), Ok(()));
+    assert!(turnstile.enter(ms(6)).is_err());
+    turnstile.leave(ms(1_000));
+    assert_eq!(turnstile.enter(ms(2_000)), Err(ms(11_000)));
+    assert_eq!(turnstile.enter(ms(11_000)), Ok(()));
+}
