@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::workspace::{cargo, root, step};
-use crate::{bench, readers, tidy};
+use crate::{api, bench, readers, tidy};
 
 /// The release of cargo-deny that CI installs where none is found.
 const CARGO_DENY: &str = "0.20.2";
@@ -29,6 +29,7 @@ pub(crate) fn ci(without_tests: bool) -> anyhow::Result<()> {
     step("lints", cargo().args(lint))?;
     let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
     step("docs", cargo().args(doc).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    api::run(false)?;
     if without_tests {
         tidy::run()?;
     } else {

@@ -3,6 +3,7 @@
 //! `cargo xtask test` runs every test. `cargo xtask ci` adds format, lints, docs and the rules for
 //! dependencies. The rules of `tidy` also run as a `#[test]`, so a plain `cargo test` knows them.
 
+mod api;
 mod arrows;
 mod bench;
 mod ci;
@@ -43,8 +44,15 @@ enum Chore {
         #[arg(long)]
         once: bool,
     },
-    /// Run the models of the lock-free hand-overs: every interleaving, every weak memory.
+    /// Run the models of the lock-free hand-overs: every interleaving, every weak memory; then
+    /// without their orderings, which must fail.
     Loom,
+    /// Compare the public API of the crates that others embed with the lists in the repository.
+    Api {
+        /// Write the lists anew, if the version allows the change.
+        #[arg(long)]
+        accept: bool,
+    },
     /// Bring pandas, polars and duckdb, which a test reads exports back with.
     Readers,
     /// Bring or check recorded data.
@@ -62,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench { once } => bench::run(once),
         Chore::Loom => loom::run(),
+        Chore::Api { accept } => api::run(accept),
         Chore::Readers => readers::run(),
         Chore::Fixtures { action } => fixtures::run(&action),
     };

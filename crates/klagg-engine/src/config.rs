@@ -6,6 +6,7 @@ use crate::EngineError;
 
 /// How trade ids are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Continuity {
     /// Ids grow by exactly one: a jump is a hole, and the minutes it spans are provisional.
     Checked,

@@ -38,6 +38,7 @@ pub struct Engine {
 
 /// What an engine did in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EngineReport {
     /// The counters of each worker.
     pub workers: Vec<WorkerCounters>,

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use klagg_kline::{KlineRecord, KlineStatus, Period, PeriodSet, SymbolId, UnixMillis};
 
-use self::atomics::{AtomicU64, Ordering};
+use self::atomics::{AtomicU64, Ordering, Site};
 use self::cell::Cells;
 use self::series::{Applied, Series};
 use crate::EngineError;
@@ -63,6 +63,7 @@ impl HistoryConfig {
 
 /// What became of the records of one [`HistoryWriter::apply`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ApplyOutcome {
     /// New, or better than what was there.
     pub applied: usize,
@@ -109,6 +110,7 @@ pub struct ChangedKline {
 
 /// Where a reader of the change log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChangeCursor {
     /// What to ask with next time.
     pub next: u64,
@@ -249,7 +251,7 @@ impl HistoryWriter {
         let place = u64::from(symbol.0) << 8 | period_index as u64;
         let at = usize::try_from(number % config.log_capacity as u64).unwrap_or(0);
         log.write(at, &[number, place, open_time.0.cast_unsigned()]);
-        log_head.store(number + 1, Ordering::Release);
+        log_head.store(number + 1, atomics::at(Site::HeadStore, Ordering::Release));
     }
 
     /// A reader of the same history.
@@ -326,7 +328,7 @@ impl HistoryReader {
 
     /// Where the change log stands now: ask with it for later changes only.
     pub fn change_head(&self) -> u64 {
-        self.shared.log_head.load(Ordering::Acquire)
+        self.shared.log_head.load(atomics::at(Site::HeadLoad, Ordering::Acquire))
     }
 
     /// Appends to `changes` what changed since `cursor`, at most `max`, oldest first. Begin with

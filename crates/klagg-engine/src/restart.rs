@@ -52,6 +52,7 @@ impl RestartConfig {
 
 /// What becomes of a worker that broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RestartDecision {
     /// It starts again after this pause; `restarts` in a row so far, this one included.
     Restart {

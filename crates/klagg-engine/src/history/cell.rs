@@ -23,7 +23,7 @@
 //! A reader that meets a change under way tries again. It cannot delay the writer; the writer
 //! delays it only for the few stores of one change.
 
-use super::atomics::{AtomicU64, Ordering, fence, spin_loop, yield_now};
+use super::atomics::{self, AtomicU64, Ordering, Site, fence_at, spin_loop, yield_now};
 
 /// Tries before a reader lets other threads run: the writer may have lost its core mid-change.
 const SPINS_MAX: u32 = 64;
@@ -62,11 +62,11 @@ impl<const WORDS: usize> Cells<WORDS> {
         let before = sequence.load(Ordering::Relaxed);
         debug_assert!(before.is_multiple_of(2), "two writers");
         sequence.store(before.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
+        fence_at(Site::WriteFence, Ordering::Release);
         for (cell, &word) in cells.iter().zip(words) {
             cell.store(word, Ordering::Relaxed);
         }
-        sequence.store(before.wrapping_add(2), Ordering::Release);
+        sequence.store(before.wrapping_add(2), atomics::at(Site::WriteEven, Ordering::Release));
     }
 
     /// The words of cell `at`, whole; `None` if it was never written.
@@ -91,10 +91,10 @@ impl<const WORDS: usize> Cell<WORDS> {
     fn read(&self) -> Option<[u64; WORDS]> {
         let mut tries = 0;
         loop {
-            let before = self.sequence.load(Ordering::Acquire);
+            let before = self.sequence.load(atomics::at(Site::ReadFirst, Ordering::Acquire));
             if before.is_multiple_of(2) {
                 let words = std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed));
-                fence(Ordering::Acquire);
+                fence_at(Site::ReadFence, Ordering::Acquire);
                 if self.sequence.load(Ordering::Relaxed) == before {
                     return (before != 0).then_some(words);
                 }

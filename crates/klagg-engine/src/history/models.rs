@@ -1,5 +1,6 @@
 //! Models of what the history hands from its writer to a reader: every interleaving, and every
-//! value that a weak memory may show. Run by `cargo xtask loom`.
+//! value that a weak memory may show. Run by `cargo xtask loom`, which also runs each without the
+//! orderings it stands on and demands that it fails.
 //!
 //! The writer is always the first thread. The checker looks for other orders only where a step
 //! depends on the last one on the same atomic, and the writer loads its own numbers before it
@@ -28,8 +29,8 @@ fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
     println!("{name}: {} executions", runs.load(std::sync::atomic::Ordering::Relaxed));
 }
 
-/// Fails, each by itself, when the release fence of the write is taken out, when its last store or
-/// the first load of the read is made relaxed, and when the acquire fence of the read is taken out.
+/// Fails, each by itself, without the release fence of the write, its last store's ordering, the
+/// first load's of the read, and the acquire fence of the read.
 #[test]
 fn a_cell_is_read_whole_and_never_back_in_time() {
     check("cell", || {
@@ -74,7 +75,8 @@ fn small_history() -> (HistoryWriter, HistoryReader) {
 
 /// Fails when the head is stored before the entry, or the change is noted before the kline is put
 /// in. The orderings of the head alone could be relaxed: the fences inside the cells, which stand
-/// between, order the same. They are what a reader of the code would look for, and cost nothing.
+/// between, order the same; without one of each it fails. They are what a reader of the code would
+/// look for, and cost nothing.
 #[test]
 fn who_sees_a_change_in_the_log_finds_it_and_its_kline() {
     check("log", || {

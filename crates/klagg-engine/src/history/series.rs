@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use klagg_kline::{KlineRecord, Period, UnixMillis};
 
-use super::atomics::{AtomicI64, AtomicUsize, Ordering};
+use super::atomics::{self, AtomicI64, AtomicUsize, Ordering, Site};
 use super::chunk::Chunk;
 use super::numbers::{number_of, open_time_of};
 use super::{HistoryQuery, Keep};
@@ -105,7 +105,7 @@ impl Series {
         self.chunks[chunk].write(at, size, &put);
         self.oldest.fetch_min(number, Ordering::Relaxed);
         if number > newest {
-            self.newest.store(number, Ordering::Release);
+            self.newest.store(number, atomics::at(Site::NewestStore, Ordering::Release));
         }
         let len = self.len() - leaving + usize::from(held.is_none());
         self.len.store(len, Ordering::Relaxed);
@@ -122,9 +122,14 @@ impl Series {
         (first..end).filter(|&number| self.at(number).is_some()).count()
     }
 
+    /// The number of the newest: what it stands for is seen by whoever sees it.
+    fn newest(&self) -> i64 {
+        self.newest.load(atomics::at(Site::NewestLoad, Ordering::Acquire))
+    }
+
     pub(super) fn get(&self, open_time: UnixMillis) -> Option<KlineRecord> {
         let number = number_of(self.period, open_time);
-        let newest = self.newest.load(Ordering::Acquire);
+        let newest = self.newest();
         if number > newest || number < self.window_start(newest) {
             return None;
         }
@@ -132,13 +137,13 @@ impl Series {
     }
 
     pub(super) fn last(&self) -> Option<KlineRecord> {
-        let newest = self.newest.load(Ordering::Acquire);
+        let newest = self.newest();
         if newest == i64::MIN { None } else { self.at(newest).or_else(|| self.newest_held()) }
     }
 
     /// The newest was overwritten between two loads: look for the one that did it.
     fn newest_held(&self) -> Option<KlineRecord> {
-        self.at(self.newest.load(Ordering::Acquire))
+        self.at(self.newest())
     }
 
     /// Appends what matches, in ascending order.
@@ -157,7 +162,7 @@ impl Series {
 
     /// `false` if something that was read is no longer kept.
     fn read_once(&self, query: &HistoryQuery, records: &mut Vec<KlineRecord>) -> bool {
-        let newest = self.newest.load(Ordering::Acquire);
+        let newest = self.newest();
         if newest == i64::MIN {
             return true;
         }
@@ -173,7 +178,7 @@ impl Series {
             Keep::Oldest => self.copy_oldest(numbers, query.limit, records),
             Keep::Newest => self.copy_newest(numbers, query.limit, records),
         }
-        self.drop_gone(records, begin, self.newest.load(Ordering::Acquire))
+        self.drop_gone(records, begin, self.newest())
     }
 
     fn copy_oldest(&self, numbers: Range<i64>, limit: usize, records: &mut Vec<KlineRecord>) {
