@@ -9,6 +9,26 @@ use klagg_kline::{KlineRecord, Price, SymbolId, TradeId};
 pub struct FeedId(pub u16);
 
 /// A symbol to be folded from now on.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{FeedId, NewSymbolSpec};
+/// use klagg_kline::{Price, SymbolId, TradeId};
+///
+/// let (id, feed) = (SymbolId(7), FeedId(0));
+/// // Its last price and id are known: the minutes from now on can be whole from the first.
+/// let known = NewSymbolSpec {
+///     id,
+///     feed,
+///     previous_close: Some(Price::parse("0.01234")?),
+///     next_id: Some(TradeId(1_000_001)),
+/// };
+/// // Nothing is known: the minute of its first trade is provisional.
+/// let unknown = NewSymbolSpec { previous_close: None, next_id: None, ..known };
+/// # assert_ne!(known, unknown);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewSymbolSpec {
     /// Its permanent number.

@@ -16,6 +16,18 @@ pub enum Continuity {
 }
 
 /// Numbers of the sequencer that stands before every symbol's fold.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{Continuity, SequencerConfig};
+///
+/// // Two copies of a feed: what one has lost, the other may bring within two seconds.
+/// let rules = SequencerConfig { continuity: Continuity::Checked, held_max: 10_000, hold_ms: 2_000 };
+/// assert!(rules.validate().is_ok());
+/// let refused = SequencerConfig { held_max: 0, ..rules }.validate().unwrap_err();
+/// assert_eq!(refused.to_string(), "`sequencer.held_max` is 0, but must be from 1 to 16777216");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SequencerConfig {
     /// How trade ids are judged.
@@ -29,6 +41,29 @@ pub struct SequencerConfig {
 }
 
 /// Numbers of an [`Engine`](crate::Engine).
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{Continuity, EngineConfig, SequencerConfig};
+/// use klagg_kline::{Period, PeriodSet};
+///
+/// let config = EngineConfig {
+///     periods: PeriodSet::new(&[Period::M1, Period::M5, Period::H1])?,
+///     workers: 2,
+///     symbols_max: 10_000,
+///     queue_batches: 64,
+///     batch_trades: 256,
+///     close_grace_ms: 500,
+///     sequencer: SequencerConfig { continuity: Continuity::Checked, held_max: 1, hold_ms: 0 },
+///     undelivered_max: 100_000,
+///     first_core: None,
+/// };
+/// assert!(config.validate().is_ok());
+/// let refused = EngineConfig { workers: 0, ..config }.validate().unwrap_err();
+/// assert_eq!(refused.to_string(), "`workers` is 0, but must be from 1 to 1024");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// What is folded.

@@ -22,7 +22,7 @@ const COMMANDS_MAX: usize = 1_024;
 /// Spent deltas that wait to be filled again: the one being filled and the one being read.
 const SPENT_MAX: usize = 2;
 
-/// N worker threads, each the only owner of its symbols.
+/// N worker threads, each the only owner of its symbols. The crate's first page has an example.
 ///
 /// Shutdown follows the data: drop the feeds and controls, take the last deltas, then
 /// [`join`](Engine::join).

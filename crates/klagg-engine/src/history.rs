@@ -18,21 +18,23 @@ mod chunk;
 mod models;
 mod numbers;
 mod pack;
+mod page;
 mod series;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, OnceLock};
 
-use klagg_kline::{KlineRecord, KlineStatus, Period, PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{KlineRecord, KlineStatus, PeriodSet, SymbolId, UnixMillis};
 
 use self::atomics::{AtomicU64, Ordering, Site};
 use self::cell::Cells;
+pub use self::page::HistoryPage;
 use self::series::{Applied, Series};
 use crate::EngineError;
 use crate::config::check;
 
-/// Numbers of a history.
+/// Numbers of a history. See [`history()`] for an example.
 #[derive(Debug, Clone)]
 pub struct HistoryConfig {
     /// Which periods are kept.
@@ -85,6 +87,20 @@ pub enum Keep {
 }
 
 /// Which klines to read. Bounds are open times, both inclusive.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{HistoryQuery, Keep};
+/// use klagg_kline::UnixMillis;
+///
+/// // The newest hundred up to a moment, as a chart that scrolls back asks for.
+/// let to = Some(UnixMillis(1_791_460_860_000));
+/// let back = HistoryQuery { from: None, to, limit: 100, keep: Keep::Newest };
+/// // The first hundred from there on.
+/// let on = HistoryQuery { from: to, to: None, keep: Keep::Oldest, ..back };
+/// # assert_ne!(back, on);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// Not earlier than this.
@@ -116,17 +132,6 @@ pub struct ChangeCursor {
     pub next: u64,
     /// Whether changes were overwritten before they could be read: read everything anew.
     pub lost: bool,
-}
-
-/// Klines of one symbol and period, as they are handed to the history's only writer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryPage {
-    /// Whose klines.
-    pub symbol: SymbolId,
-    /// Their period.
-    pub period: Period,
-    /// The klines.
-    pub records: Vec<KlineRecord>,
 }
 
 /// Words of an entry of the change log: its number, symbol and period, open time.

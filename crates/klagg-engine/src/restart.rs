@@ -155,6 +155,50 @@ pub enum WorkerEvent {
 }
 
 /// Who watches over the workers of an [`Engine`](crate::Engine).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+///
+/// use klagg_engine::{
+///     Continuity, Engine, EngineConfig, RestartConfig, SequencerConfig, Supervision, WorkerEvent,
+/// };
+/// use klagg_kline::PeriodSet;
+///
+/// let config = EngineConfig {
+///     periods: PeriodSet::default(),
+///     workers: 1,
+///     symbols_max: 100,
+///     queue_batches: 8,
+///     batch_trades: 64,
+///     close_grace_ms: 500,
+///     sequencer: SequencerConfig { continuity: Continuity::Checked, held_max: 1, hold_ms: 0 },
+///     undelivered_max: 1_000,
+///     first_core: None,
+/// };
+/// let (told, events) = mpsc::channel();
+/// let supervision = Supervision {
+///     restart: RestartConfig {
+///         restarts_max: 3,
+///         pause_min: Duration::from_millis(1),
+///         pause_max: Duration::from_secs(1),
+///         forgiven_after: Duration::from_secs(600),
+///     },
+///     on_event: Box::new(move |event| told.send(event).unwrap_or(())),
+/// };
+/// let mut engine = Engine::start_supervised(config, supervision)?;
+/// let readers = engine.take_readers();
+/// // An answer must not panic; this one does, on the worker's thread.
+/// readers[0].request_snapshot_with(|_| panic!("a broken answer"))?;
+/// let second = Duration::from_secs(20);
+/// assert!(matches!(events.recv_timeout(second)?, WorkerEvent::Broke { worker: 0, .. }));
+/// assert!(matches!(events.recv_timeout(second)?, WorkerEvent::Restarted { restarts: 1, .. }));
+/// drop(readers);
+/// assert_eq!(engine.join()?.workers[0].restarts, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Supervision {
     /// When a worker that broke starts again.
     pub restart: RestartConfig,

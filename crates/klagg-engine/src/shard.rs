@@ -24,6 +24,38 @@ use crate::symbol::{Cold, MINUTE_MS, Slot};
 use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, WorkerCounters};
 
 /// The state of one worker: the symbols whose number mod `workers` is its own.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_engine::{
+///     Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, Shard,
+/// };
+/// use klagg_kline::{PeriodSet, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis};
+///
+/// let config = EngineConfig {
+///     periods: PeriodSet::default(),
+///     workers: 1,
+///     symbols_max: 100,
+///     queue_batches: 1,
+///     batch_trades: 1,
+///     close_grace_ms: 500,
+///     sequencer: SequencerConfig { continuity: Continuity::Checked, held_max: 1, hold_ms: 0 },
+///     undelivered_max: 1_000,
+///     first_core: None,
+/// };
+/// let mut shard = Shard::new(&config, 0);
+/// let (id, feed) = (SymbolId(0), FeedId(0));
+/// shard.add_symbol(&NewSymbolSpec { id, feed, previous_close: None, next_id: None });
+/// let (price, quantity) = (Price::parse("82418.7")?, Quantity::parse("0.037")?);
+/// let time = UnixMillis(59_000);
+/// shard.on_trade(id, &Trade::new(TradeId(1), time, price, quantity, 1, Side::Buy)?);
+/// assert_eq!(shard.open_klines(id).len(), 6, "one for each period");
+/// assert_eq!(shard.counters().closed, 0);
+/// shard.on_watermark(feed, UnixMillis(60_500));
+/// assert_eq!(shard.counters().closed, 1, "the minute and its grace are over");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Shard {
     worker: usize,

@@ -98,12 +98,14 @@ impl ConsumerTimes {
 
     pub(crate) fn report(&self, name: &str) -> ConsumerReport {
         let calls = self.calls.load(Relaxed);
-        let mean = self.nanos_sum.load(Relaxed).checked_div(calls).unwrap_or(0);
+        let sum = self.nanos_sum.load(Relaxed);
+        let mean = sum.checked_div(calls).unwrap_or(0);
         ConsumerReport {
             name: name.to_owned(),
             calls,
             slow: self.slow.load(Relaxed),
             last: Duration::from_nanos(self.nanos_last.load(Relaxed)),
+            sum: Duration::from_nanos(sum),
             mean: Duration::from_nanos(mean),
             max: Duration::from_nanos(self.nanos_max.load(Relaxed)),
             histogram: self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect(),
@@ -124,6 +126,8 @@ pub struct ConsumerReport {
     pub slow: u64,
     /// Time of the last call.
     pub last: Duration,
+    /// Time of all calls together.
+    pub sum: Duration,
     /// Mean time of a call.
     pub mean: Duration,
     /// Longest time of a call.
@@ -156,5 +160,6 @@ mod tests {
         let report = times.report("name");
         assert_eq!((report.calls, report.slow, report.panicked), (6, 2, false));
         assert_eq!(report.last, report.max);
+        assert!(report.sum >= report.max && report.mean <= report.max);
     }
 }

@@ -1,6 +1,6 @@
 //! Answers to requests: JSON in the exchange's manner, errors as `{"code":…,"msg":…}`.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// An error as the exchange would say it.
@@ -83,6 +83,18 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Milliseconds for which the symbol asked for has not been heard of, if it is stale. A header,
+/// because the exchange's bodies have no place for it and unmodified clients must not trip.
+const STALE: HeaderName = HeaderName::from_static("x-klagg-stale-ms");
+
+/// The same answer, saying that what it holds is stale, if it is.
+pub(crate) fn stale_since(mut response: Response, age_ms: Option<i64>) -> Response {
+    if let Some(age) = age_ms {
+        response.headers_mut().insert(STALE, HeaderValue::from(age));
+    }
+    response
 }
 
 /// A JSON body, written already.

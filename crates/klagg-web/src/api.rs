@@ -13,7 +13,7 @@ use klagg_kline::UnixMillis;
 pub(crate) use status::status;
 pub(crate) use symbols::{Overviews, symbols};
 
-use crate::answer::{ApiError, json};
+use crate::answer::{ApiError, json, stale_since};
 use crate::app::App;
 use crate::exchange::rest::slot;
 use crate::live::encode;
@@ -45,5 +45,5 @@ pub(crate) async fn klines(
     let mut body = String::with_capacity(160 * page.records.len() + 256);
     let named = (&*name.symbol, name.period, name.precision);
     encode::snapshot(&mut body, page.sequence, named, &page.records);
-    Ok(json(body))
+    Ok(stale_since(json(body), app.source.staleness(slot.symbol)))
 }

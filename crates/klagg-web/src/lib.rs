@@ -39,4 +39,6 @@ pub use consumer::WebConsumer;
 pub use error::WebError;
 pub use parts::WebParts;
 pub use server::WebServer;
-pub use status::{BackfillStatus, FeedStatus, MetricKind, MetricSample, StatusReport};
+pub use status::{
+    BackfillStatus, FeedStatus, HistogramSample, MetricKind, MetricSample, StatusReport,
+};

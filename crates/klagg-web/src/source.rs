@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use klagg_engine::{HistoryQuery, Keep};
 use klagg_gateway::GlobalKlines;
-use klagg_kline::{KlineRecord, KlineStatus, Period, Precision, UnixMillis};
+use klagg_kline::{KlineRecord, KlineStatus, Period, Precision, SymbolId, UnixMillis};
 use klagg_store::{ReadEnd, ReadQuery, StoreError};
 
 pub(crate) use pool::StorePool;
@@ -80,6 +80,11 @@ impl Source {
     /// Looks at the published state. The look must be short: meanwhile it cannot be replaced.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&GlobalKlines) -> T) -> T {
         look(&self.parts.klines.borrow())
+    }
+
+    /// For how many milliseconds a symbol's worker has not answered; `None` while it does.
+    pub(crate) fn staleness(&self, symbol: SymbolId) -> Option<i64> {
+        self.look(|klines| klines.staleness(symbol))
     }
 
     /// Rows of the store that were left out because their checksum is wrong.

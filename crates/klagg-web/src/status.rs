@@ -23,6 +23,8 @@ pub struct StatusReport {
     pub problems: Vec<String>,
     /// Figures for `/metrics`.
     pub metrics: Vec<MetricSample>,
+    /// Distributions for `/metrics`.
+    pub histograms: Vec<HistogramSample>,
 }
 
 /// How far the backfill is.
@@ -66,6 +68,22 @@ pub struct MetricSample {
     pub labels: Vec<(&'static str, String)>,
     /// The figure.
     pub value: f64,
+}
+
+/// One distribution for `/metrics`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramSample {
+    /// As [`MetricSample::name`].
+    pub name: &'static str,
+    /// What it measures, one line.
+    pub help: &'static str,
+    /// Labels, in order.
+    pub labels: Vec<(&'static str, String)>,
+    /// Upper bounds, ascending, and how many values lie in each bucket and in none before it. The
+    /// last bound is infinite.
+    pub buckets: Vec<(f64, u64)>,
+    /// The sum of all values.
+    pub sum: f64,
 }
 
 /// Whether a figure can fall.

@@ -179,6 +179,36 @@ impl Config {
         Ok(config)
     }
 
+    /// What is allowed, but hardly meant, on a machine with so many cores: a sentence each.
+    pub(crate) fn warnings(&self, cores: usize) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let workers = self.engine.workers;
+        if workers > cores {
+            warnings.push(format!(
+                "engine.workers = {workers} is more than the {cores} cores of this machine, so \
+                 workers take turns on a core and answer late; {cores} or fewer fold as much"
+            ));
+        }
+        if let Ok(first) = usize::try_from(self.engine.first_core)
+            && first + workers > cores
+        {
+            warnings.push(format!(
+                "engine.first_core = {first} and engine.workers = {workers} need the cores {first} \
+                 to {}, but this machine has {cores}; a worker without its core is not pinned",
+                first + workers - 1,
+            ));
+        }
+        warnings
+    }
+
+    /// Says on stderr what is hardly meant.
+    pub(crate) fn warn(&self) {
+        let cores = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+        for warning in self.warnings(cores) {
+            crate::logs::say(&format!("warning: {warning}"));
+        }
+    }
+
     /// What holds between keys.
     fn check(&self) -> anyhow::Result<()> {
         let gateway = &self.gateway;
@@ -233,6 +263,19 @@ mod tests {
     }
 
     #[test]
+    fn more_workers_than_cores_are_warned_of_and_not_refused() {
+        let config = config(&[("engine.workers", "9"), ("engine.first_core", "2")]).unwrap();
+        let warnings = config.warnings(4);
+        assert_eq!(
+            warnings[0],
+            "engine.workers = 9 is more than the 4 cores of this machine, so workers take turns \
+             on a core and answer late; 4 or fewer fold as much"
+        );
+        assert!(warnings[1].contains("the cores 2 to 10, but this machine has 4"), "{warnings:?}");
+        assert!(config.warnings(11).is_empty());
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_its_key_its_origin_and_what_is_allowed() {
         let check = |key: &str, value: &str, words: &[&str]| {
             let error = config(&[(key, value)]).unwrap_err();
@@ -241,6 +284,9 @@ mod tests {
             }
         };
         check("gateway.cadence_ms", "0", &["10 to 60000"]);
+        check("gateway.alarm_threshold", "0", &["1 to 1000"]);
+        check("gateway.worker_timeout_ms", "0", &["1 to 60000"]);
+        check("engine.restarts_max", "-1", &["0 to 1000"]);
         check("engine.workers", "0", &["1 to 64"]);
         check("engine.workers", "many", &["`many`", "a whole number"]);
         check("engine.periods", "[\"5m\"]", &["must include 1m"]);

@@ -19,6 +19,7 @@ use crate::{compose, stop};
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<Exit> {
     let config = Config::from_layers(&settings.layers(Layers::default())?)?;
     logs::start(&config.log)?;
+    config.warn();
     run_to_end(async {
         let stop = stop::requested()?;
         compose::run(&config, "Binance USD-M futures", settings.show(), stop).await
@@ -35,6 +36,7 @@ pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
     base.set("store.directory", "klagg-data/demo", "klagg demo");
     let wanted = Config::from_layers(&settings.layers(base)?)?;
     logs::start(&wanted.log)?;
+    wanted.warn();
     run_to_end(async {
         let stop = stop::requested()?;
         let sim = SimExchange::start(sim_config(&wanted))

@@ -165,6 +165,7 @@ impl Status {
             silent: self.shared.pulses.silent().iter().map(silence).collect(),
             problems: problems(&seen, &klines),
             metrics: metrics::samples(&seen, &self.shared, &klines, backfill.as_ref()),
+            histograms: metrics::histograms(&seen),
         }
     }
 }

@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::*;
 use crate::history::cell::Cells;
-use klagg_kline::{Kline, Price};
+use klagg_kline::{Kline, Period, Price};
 
 /// Changes of thread at places where the thread could have gone on. Three are enough for every
 /// weakening named here; each more multiplies the time.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use klagg_kline::{Kline, Price, QuoteVolume, TradeId, Volume};
+use klagg_kline::{Kline, Period, Price, QuoteVolume, TradeId, Volume};
 use proptest::prelude::*;
 
 use super::*;

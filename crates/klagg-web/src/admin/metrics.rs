@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::Admin;
-use crate::{MetricKind, MetricSample};
+use crate::{HistogramSample, MetricKind, MetricSample};
 
 /// Collects at each scrape.
 #[derive(Debug)]
@@ -25,8 +25,30 @@ impl Collector for Figures {
         for family in samples.chunk_by(|a, b| a.name == b.name) {
             write_family(&mut encoder, family)?;
         }
+        let mut histograms = report.histograms;
+        histograms.sort_by_key(|sample| sample.name);
+        for family in histograms.chunk_by(|a, b| a.name == b.name) {
+            write_histograms(&mut encoder, family)?;
+        }
         Ok(())
     }
+}
+
+fn write_histograms(
+    encoder: &mut DescriptorEncoder<'_>,
+    family: &[HistogramSample],
+) -> Result<(), fmt::Error> {
+    let Some(first) = family.first() else { return Ok(()) };
+    let kind = MetricType::Histogram;
+    let mut described = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+    for sample in family {
+        let labels: Vec<_> =
+            sample.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let count = sample.buckets.iter().map(|(_, values)| values).sum();
+        let mut labelled = described.encode_family(&labels)?;
+        labelled.encode_histogram::<NoLabelSet>(sample.sum, count, &sample.buckets, None)?;
+    }
+    Ok(())
 }
 
 fn write_family(

@@ -9,7 +9,7 @@ use klagg_engine::Keep;
 use klagg_kline::{Kline, Period, UnixMillis};
 use klagg_wire::encode;
 
-use crate::answer::{ApiError, json};
+use crate::answer::{ApiError, json, stale_since};
 use crate::app::App;
 use crate::hub::Slot;
 use crate::query::Query;
@@ -80,7 +80,7 @@ async fn rows(app: &App, query: &Query, symbol: &str) -> Answer {
     let klines: Vec<Kline> = page.records.iter().map(|record| record.kline).collect();
     let mut body = String::with_capacity(160 * klines.len() + 2);
     encode::kline_rows(&mut body, &klines, name.period, name.precision);
-    Ok(json(body))
+    Ok(stale_since(json(body), app.source.staleness(slot.symbol)))
 }
 
 /// The slot that a request names. The exchange takes lower case too.

@@ -50,6 +50,35 @@ async fn klines_follow_the_rules_of_the_exchange() {
 }
 
 #[tokio::test]
+async fn what_is_stale_says_so_in_a_header_and_keeps_its_body() {
+    let mut desk = desk(config()).await;
+    desk.begin(3);
+    let paths = [
+        "/fapi/v1/klines?symbol=BTCUSDT&interval=1m",
+        "/fapi/v1/continuousKlines?pair=BTCUSDT&contractType=PERPETUAL&interval=1m",
+        "/api/v1/klines?symbol=BTCUSDT&period=1m",
+    ];
+    let mut bodies = Vec::new();
+    for path in paths {
+        let reply = desk.get(path).await;
+        assert!(!reply.head.contains("x-klagg-stale-ms"), "{path}: {reply:?}");
+        bodies.push(reply.json());
+    }
+    // One tick in which its worker does not answer, 750 ms after it last did.
+    desk.market.miss(START + 1_750);
+    for (path, body) in paths.iter().zip(bodies) {
+        let reply = desk.get(path).await;
+        assert!(reply.head.contains("x-klagg-stale-ms: 750"), "{path}: {reply:?}");
+        if path.starts_with("/fapi") {
+            assert_eq!(reply.json(), body, "what it holds stays");
+        }
+    }
+    desk.market.publish(START + 2_000);
+    let reply = desk.get(paths[0]).await;
+    assert!(!reply.head.contains("x-klagg-stale-ms"), "{reply:?}");
+}
+
+#[tokio::test]
 async fn refusals_carry_the_codes_of_the_exchange() {
     let mut desk = desk(config()).await;
     desk.begin(3);

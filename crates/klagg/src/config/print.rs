@@ -10,7 +10,7 @@ use super::keys::KEYS;
 /// # Errors
 /// As [`super::Config::from_layers`].
 pub(crate) fn print(layers: &Layers) -> anyhow::Result<String> {
-    super::Config::from_layers(layers)?;
+    super::Config::from_layers(layers)?.warn();
     let merged = layers.merged()?;
     let mut text = String::new();
     let mut current = "";

@@ -3,8 +3,8 @@
 use klagg_backfill::BackfillProgress;
 use klagg_binance::RestClient;
 use klagg_engine::WorkerCounters;
-use klagg_gateway::{GlobalKlines, SchedulerStatus};
-use klagg_web::{MetricKind, MetricSample};
+use klagg_gateway::{ConsumerReport, GlobalKlines, SchedulerStatus};
+use klagg_web::{HistogramSample, MetricKind, MetricSample};
 
 use super::{Seen, Shared};
 
@@ -76,8 +76,32 @@ pub(super) fn samples(
         samples.add_labelled(MetricKind::Counter, calls, label(), report.calls);
         let slow = ("consumer_slow_calls", "Calls of a consumer that took too long");
         samples.add_labelled(MetricKind::Counter, slow, label(), report.slow);
+        let panicked = ("consumer_broken", "1 once a consumer broke: it is called no more");
+        samples.add_labelled(MetricKind::Gauge, panicked, label(), u64::from(report.panicked));
     }
     samples.0
+}
+
+/// How long the consumers' calls took.
+pub(super) fn histograms(seen: &Seen) -> Vec<HistogramSample> {
+    let consumers = seen.consumers.as_ref().map(SchedulerStatus::reports).unwrap_or_default();
+    consumers.iter().map(durations).collect()
+}
+
+fn durations(report: &ConsumerReport) -> HistogramSample {
+    let last = report.histogram.len().saturating_sub(1);
+    let bounds = (0..).zip(&report.histogram).map(|(power, &calls)| {
+        // The number of a bucket is the power of two that bounds its microseconds.
+        let bound = if power == last { f64::MAX } else { 1e-6 * f64::from(1_u32 << power) };
+        (bound, calls)
+    });
+    HistogramSample {
+        name: "consumer_call_seconds",
+        help: "Time of a consumer's calls",
+        labels: vec![("consumer", report.name.clone())],
+        buckets: bounds.collect(),
+        sum: report.sum.as_secs_f64(),
+    }
 }
 
 fn workers(samples: &mut Samples, klines: &GlobalKlines) {
@@ -115,12 +139,18 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
         let label = || vec![("worker", number.to_string())];
         let timeouts = ("worker_timeouts", "Pulls a worker did not answer in time");
         samples.add_labelled(Counter, timeouts, label(), worker.timeouts);
+        let alarmed = ("worker_alarmed", "1 while a worker has not answered for too long");
+        samples.add_labelled(MetricKind::Gauge, alarmed, label(), u64::from(worker.alarmed));
+        let since = worker.stale_since.map_or(0, |since| klines.published_at.since(since).max(0));
+        let stale = ("worker_stale_ms", "Age of what a late worker's symbols show");
+        samples.add_labelled(MetricKind::Gauge, stale, label(), since.unsigned_abs());
         let dropped = ("worker_klines_dropped", "Closed klines nobody took in time");
         samples.add_labelled(Counter, dropped, label(), worker.closed_dropped);
     }
     samples.add(Counter, "snapshots", "Snapshots published", klines.sequence);
     let gateway = &klines.counters;
     let counters = [
+        ("snapshot_clones", "Snapshots copied because a reader held the older", gateway.clones),
         ("klines_out_of_range", "Klines beyond the symbols provided for", gateway.out_of_range),
         ("klines_backward", "Klines that would have gone back, refused", gateway.refused),
         ("klines_too_old", "Closed klines older than the history", gateway.closed_too_old),

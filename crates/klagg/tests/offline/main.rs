@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 
+mod configuration;
 mod doctor;
 mod export;
 mod import;
