@@ -23,7 +23,8 @@ pub enum Continuity {
 /// use klagg_engine::{Continuity, SequencerConfig};
 ///
 /// // Two copies of a feed: what one has lost, the other may bring within two seconds.
-/// let rules = SequencerConfig { continuity: Continuity::Checked, held_max: 10_000, hold_ms: 2_000 };
+/// let continuity = Continuity::Checked;
+/// let rules = SequencerConfig { continuity, held_max: 10_000, hold_ms: 2_000 };
 /// assert!(rules.validate().is_ok());
 /// let refused = SequencerConfig { held_max: 0, ..rules }.validate().unwrap_err();
 /// assert_eq!(refused.to_string(), "`sequencer.held_max` is 0, but must be from 1 to 16777216");

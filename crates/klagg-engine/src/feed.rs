@@ -86,7 +86,7 @@ impl Route {
 }
 
 /// What waits to be sent to one worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Outbox {
     items: Vec<Item>,
     /// Said by the feed, but not yet placed among the items, because there was no room.
@@ -99,7 +99,8 @@ struct Outbox {
 /// [`Engine::feed`](crate::Engine::feed).
 ///
 /// Trades become visible to the workers when a batch is full or on a flush: flush at the end of
-/// each read of the source. Dropping it flushes, waiting while lanes are full.
+/// each read of the source. Dropping it flushes, waiting while lanes are full, unless what is left
+/// was [abandoned](EngineFeed::abandon).
 #[derive(Debug)]
 pub struct EngineFeed {
     feed: FeedId,
@@ -225,6 +226,20 @@ impl EngineFeed {
             }
         }
         Ok(all)
+    }
+
+    /// Gives up what the lanes have no room for, so that dropping the feed does not wait for a
+    /// worker that stands still. How many trades that were; with 0, nothing is lost.
+    pub fn abandon(&mut self) -> usize {
+        // Whether all went, or a worker has ended: what is left is counted below.
+        let _ = self.try_flush();
+        let mut trades = 0;
+        for outbox in &mut self.outboxes {
+            let is_trade = |item: &&Item| matches!(item, Item::Trade { .. });
+            trades += outbox.items.iter().filter(is_trade).count();
+            *outbox = Outbox::default();
+        }
+        trades
     }
 
     /// Makes room for one more item behind the marks. `false` if there is none.

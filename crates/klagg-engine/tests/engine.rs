@@ -148,6 +148,34 @@ fn a_full_lane_refuses_and_loses_nothing() {
 }
 
 #[test]
+fn a_feed_can_end_without_waiting_for_a_worker_that_stands_still() {
+    let mut engine = Engine::start(config(1)).unwrap();
+    engine.control().add_symbol(spec(0)).unwrap();
+    let readers = engine.take_readers();
+    let (entered_tx, entered) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    readers[0]
+        .request_snapshot_with(move |_| {
+            entered_tx.send(()).unwrap();
+            let _ = released.recv();
+        })
+        .unwrap();
+    entered.recv_timeout(PATIENCE).unwrap();
+    let mut feed = engine.feed(FEED);
+    let mut next = 1;
+    while feed.push(SymbolId(0), trade(next, next)).is_ok() {
+        next += 1;
+    }
+    // Two batches wait in the lane; the third is nobody's any more.
+    assert_eq!(feed.abandon(), 3);
+    assert_eq!(feed.abandon(), 0);
+    drop(feed);
+    drop(release);
+    drop(readers);
+    assert_eq!(engine.join().unwrap().workers[0].trades, 6);
+}
+
+#[test]
 fn the_last_delta_waits_for_its_reader_after_the_feeds_are_gone() {
     let mut engine = Engine::start(config(3)).unwrap();
     let readers = engine.take_readers();

@@ -39,3 +39,14 @@ impl FeedSink for EngineSink {
         }
     }
 }
+
+/// A worker that stands still must not hold the connection's task, and with it a thread of the
+/// runtime: the connection has waited for as long as it may.
+impl Drop for EngineSink {
+    fn drop(&mut self) {
+        let trades = self.feed.abandon();
+        if trades > 0 {
+            tracing::warn!(trades, "trades were given up: their workers did not take them");
+        }
+    }
+}

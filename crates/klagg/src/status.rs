@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use crate::supervision::Pulses;
 
 mod metrics;
+#[cfg(test)]
+mod tests;
 
 /// A shared view of the parts that run. Clones share it.
 #[derive(Clone)]

@@ -152,7 +152,7 @@ impl Pulses {
     }
 
     /// Looks at all parts, and says what a person should hear.
-    fn look(&self) {
+    pub(crate) fn look(&self) {
         let mut registry = self.registry();
         let now = self.start.elapsed();
         let Registry { watchdog, watched } = &mut *registry;

@@ -30,6 +30,8 @@ const PAGES: usize = 64;
 const SLOW_CONSUMER: Duration = Duration::from_millis(50);
 /// The gateway beats with every tick, and so does every worker that answers it.
 const GATEWAY_BOUND: Duration = Duration::from_secs(3);
+/// A task that is kept beats once a second.
+const TASK_BOUND: Duration = Duration::from_secs(10);
 /// The read scheduler beats with every update, and once a second without.
 const READ_BOUND: Duration = Duration::from_secs(5);
 /// The writer beats with every look at the history; a commit or the pause after a failed one may
@@ -84,12 +86,16 @@ impl Downstream {
         let writer = writer.transpose()?;
         let (db_queue, mut snapshots_out) = mpsc::channel(DB_QUEUE);
         let handle = writer.as_ref().map(StoreWriter::handle);
-        let waker = tokio::spawn(async move {
+        let waking = async move {
             while snapshots_out.recv().await.is_some() {
                 if let Some(handle) = &handle {
                     handle.wake();
                 }
             }
+        };
+        let keeping = pulses.clone();
+        let waker = tokio::spawn(async move {
+            keeping.keep("the database writer's waker", TASK_BOUND, waking).await;
         });
         let consumers = web.map(|web| Box::new(web) as Box<dyn Consumer>).into_iter().collect();
         let scheduler = ReadScheduler::new(history, consumers, SLOW_CONSUMER);

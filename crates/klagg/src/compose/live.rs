@@ -107,7 +107,7 @@ pub(super) async fn run(
     };
     listings.begin(found);
     let (wakes, woken) = Wakes::new(feed.connections(), live_from);
-    let mut heard = Heard { stop, gave_up, notices: taken, woken };
+    let mut heard = Heard { stop, gave_up, notices: taken, woken, pulses };
     let broken = follow(&mut heard, wakes, &status, &mut listings, &mut feed).await;
     say("stopping: writing what is under way");
     status.phase("stopping");
@@ -126,6 +126,7 @@ struct Heard {
     gave_up: watch::Receiver<Option<String>>,
     notices: mpsc::Receiver<FeedNotice>,
     woken: mpsc::Receiver<News>,
+    pulses: Pulses,
 }
 
 /// Follows the market until `stop` turns true or the feed ends.
@@ -139,24 +140,28 @@ async fn follow(
     listings: &mut Listings,
     feed: &mut Feed<EngineSink>,
 ) -> anyhow::Result<()> {
-    let Heard { stop, gave_up, notices, woken } = heard;
+    let Heard { stop, gave_up, notices, woken, pulses } = heard;
     let faults = workers::obey_faults(listings.control.clone());
-    tokio::select! {
-        biased;
-        _ = stop.wait_for(|stop| *stop) => {}
-        sentence = workers::given_up(gave_up) => anyhow::bail!(sentence),
-        () = faults => {}
-        () = notices::watch(notices, status, wakes) => {}
-        () = keep_looking(listings, feed, woken) => {}
-    }
-    Ok(())
+    let following = async {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            sentence = workers::given_up(gave_up) => anyhow::bail!(sentence),
+            () = faults => {}
+            () = notices::watch(notices, status, wakes) => {}
+            () = keep_looking(listings, feed, woken) => {}
+        }
+        Ok(())
+    };
+    pulses.keep("the watch over the market", TASK_BOUND, following).await
 }
 
 /// How long the backfill and the feed may each take to end; the feed gives up after a second what
 /// a worker does not take.
 const STAGE_SHARE: Duration = Duration::from_millis(1_200);
-/// Beats of the backfill's task, and of a connection, which tries anew for half a minute at most.
-const BACKFILL_BOUND: Duration = Duration::from_secs(10);
+/// Beats of the tasks here, once a second, and of a connection, which tries anew for half a minute
+/// at most.
+const TASK_BOUND: Duration = Duration::from_secs(10);
 const CONNECTION_BOUND: Duration = Duration::from_mins(1);
 
 /// The exchange's time: what was measured, and never less than what the feed has carried.
@@ -237,7 +242,7 @@ impl Backfill {
         let task = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
         let (status, pulses) = (status.clone(), pulses.clone());
         let task = tokio::spawn(async move {
-            let ended = pulses.keep("the backfill", BACKFILL_BOUND, task).await;
+            let ended = pulses.keep("the backfill", TASK_BOUND, task).await;
             if let Err(error) = &ended {
                 tracing::error!(%error, "the backfill has ended; klines stay unconfirmed");
                 status.fallen(format!("the backfill has ended: {error}; start klagg again"));

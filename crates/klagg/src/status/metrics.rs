@@ -92,7 +92,7 @@ fn durations(report: &ConsumerReport) -> HistogramSample {
     let last = report.histogram.len().saturating_sub(1);
     let bounds = (0..).zip(&report.histogram).map(|(power, &calls)| {
         // The number of a bucket is the power of two that bounds its microseconds.
-        let bound = if power == last { f64::MAX } else { 1e-6 * f64::from(1_u32 << power) };
+        let bound = if power == last { f64::INFINITY } else { 1e-6 * f64::from(1_u32 << power) };
         (bound, calls)
     });
     HistogramSample {
