@@ -56,10 +56,12 @@ impl BackfillCore {
     pub(super) fn on_added(&mut self, symbols: Vec<SymbolSpec>, actions: &mut Vec<Action>) {
         let mut added = Vec::new();
         for SymbolSpec { id, name, first_open_time } in symbols {
-            self.states.entry(id).or_insert_with(|| {
+            let state = self.states.entry(id).or_insert_with(|| {
                 added.push(id);
                 SymbolState::new(id, name, first_open_time, &self.config.periods)
             });
+            // It may have been taken for ended.
+            state.ends_at = None;
         }
         self.loading.extend(&added);
         if self.stage == Stage::Idle {

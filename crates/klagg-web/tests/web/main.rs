@@ -7,6 +7,7 @@ mod client;
 mod exchange_rest;
 mod exchange_streams;
 mod live;
+mod names;
 mod page;
 mod pipeline;
 mod safety;

@@ -48,10 +48,13 @@ fn fifty_symbols_listed_at_once_are_on_the_page_within_ten_seconds_and_right_fro
     let names: Vec<String> =
         (0..50).map(|at| format!("{}{at}USDT", bases[at % bases.len()])).collect();
     let control = market.exchange().control();
-    for name in &names {
+    // The last one is announced: it is looked at when it comes on board.
+    let listed_at = market.exchange().now();
+    for name in &names[1..] {
         control.list_symbol(name, 0.5).unwrap();
     }
-    let (listed_at, began) = (market.exchange().now(), now());
+    control.list_symbol_at(&names[0], 0.5, listed_at.plus(20_000)).unwrap();
+    let began = now();
     wait_until("all are on the page", PATIENCE, || {
         let market = get(&page, "/api/v1/symbols?period=1m").unwrap_or_default();
         let row = |name: &String| market.split(&format!("[\"{name}\",")).nth(1);
@@ -94,7 +97,8 @@ fn a_symbol_that_settles_ends_and_its_name_listed_anew_is_another_one() {
     let market = Market::open(22, FACTOR);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let (klagg, page, admin) = start(&market, folder, &[]);
+    // Room for it, and for it once more.
+    let (klagg, page, admin) = start(&market, folder, &["engine.max_symbols=10"]);
     wait_until_confirmed(&admin, minutes_after_start(1));
     let control = market.exchange().control();
     control.list_symbol(NAME, 2.0).unwrap();
@@ -116,6 +120,12 @@ fn a_symbol_that_settles_ends_and_its_name_listed_anew_is_another_one() {
     let relisted_at = market.exchange().now();
     wait_until("it is listed anew", PATIENCE, || on_page(&page, NAME) == Some((true, true)));
     assert!(minutes(&page, NAME).1 >= Period::M1.open_time(relisted_at).0, "the name's newest");
+    // One more is refused, which is said, and the rest goes on.
+    control.list_symbol("FULLUSDT", 2.0).unwrap();
+    wait_until("the refusal is told", PATIENCE, || {
+        let status = get(&page, "/api/v1/status").unwrap_or_default();
+        status.contains("first FULLUSDT: engine.max_symbols = 10 is reached")
+    });
     wait_until_confirmed(&admin, Period::M1.next_open_time(relisted_at).plus(2 * 60_000));
     stop(klagg);
 
@@ -132,7 +142,7 @@ fn a_symbol_that_settles_ends_and_its_name_listed_anew_is_another_one() {
     assert_eq!(first.kline.open_time, Period::M1.open_time(relisted_at));
 
     // The numbering is what it was after a restart that computes it again.
-    let (mut klagg, ..) = start(&market, folder, &[]);
+    let (mut klagg, ..) = start(&market, folder, &["engine.max_symbols=10"]);
     klagg.wait_for("symbols: ", PATIENCE);
     stop(klagg);
     let again = Stored::read(folder).symbols;
