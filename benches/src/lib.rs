@@ -3,11 +3,13 @@
 //! Always true here: the same seed gives the same trades on every machine. What is measured must
 //! not depend on luck.
 
+mod bare;
 mod market;
 mod recorded;
 mod rounds;
 mod series;
 
+pub use bare::{Bare, Layout};
 pub use market::{Market, MarketTrade, combined_frame};
 pub use recorded::recorded_frames;
 pub use rounds::Rounds;

@@ -1,15 +1,16 @@
-//! Opening the database: settings, version, and what SQLite's errors mean for us.
+//! Opening the database: settings, migration, and what SQLite's errors mean for us.
 
 use std::path::Path;
 use std::time::Duration;
 
 use klagg_kline::Period;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
+use crate::identity::{check_header, check_identity, check_schema};
 use crate::schema::{APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, VERSION, period_number};
 use crate::views::create_views;
 use crate::wal::make_durable;
-use crate::{Durability, OpenCheck, StoreConfig, StoreError};
+use crate::{Durability, OpenCheck, StoreConfig, StoreError, symbols};
 
 /// The first SQLite without the bug by which two connections could corrupt a WAL database.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -29,8 +30,18 @@ const WAL_BYTES_KEPT: u32 = 64 * 1024 * 1024;
 /// Longest text of a finding that is kept in an error.
 const DETAIL_CHARS_MAX: usize = 300;
 
-/// What a failure of SQLite means.
+/// What a failure of SQLite means. A value that has not the type in which it was written is one
+/// that was damaged.
 pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> StoreError {
+    use rusqlite::Error as Failure;
+    if let Failure::FromSqlConversionFailure(..)
+    | Failure::IntegralValueOutOfRange(..)
+    | Failure::InvalidColumnType(..)
+    | Failure::Utf8Error(..)
+    | Failure::QueryReturnedNoRows = &error
+    {
+        return StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
@@ -47,6 +58,7 @@ pub(crate) fn open_writer(path: &Path, config: &StoreConfig) -> Result<Connectio
     }
     let fail = |error| failed(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    check_header(path)?;
     let mut connection = open(path, flags, config.busy_timeout, WRITER_CACHE_KIB).map_err(fail)?;
     check_identity(&connection, path)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(fail)?;
@@ -69,6 +81,7 @@ pub(crate) fn open_writer(path: &Path, config: &StoreConfig) -> Result<Connectio
     }
     make_durable(&mut connection, path)?;
     create_schema(&mut connection).map_err(fail)?;
+    check_schema(&connection, path)?;
     Ok(connection)
 }
 
@@ -95,24 +108,6 @@ fn open(
     Ok(connection)
 }
 
-/// An empty file is ours to fill; anything else must say that it is ours, and not newer.
-pub(crate) fn check_identity(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let number = |name: &str| -> Result<i64, StoreError> {
-        connection
-            .pragma_query_value(None, name, |row| row.get(0))
-            .map_err(|error| failed(path, error))
-    };
-    let (application, found) = (number("application_id")?, number("user_version")?);
-    let is_empty = number("schema_version")? == 0 && application == 0 && found == 0;
-    if application != APPLICATION_ID && !is_empty {
-        return Err(StoreError::NotOurs { path: path.to_owned() });
-    }
-    if found > VERSION {
-        return Err(StoreError::NewerSchema { path: path.to_owned(), found, known: VERSION });
-    }
-    Ok(())
-}
-
 fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let finding: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -132,11 +127,21 @@ fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
     if found == VERSION {
         return Ok(());
     }
+    if found == 0 {
+        create_tables(&transaction)?;
+    }
     if found == 1 {
         transaction.execute_batch(FROM_1_TO_2)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        return transaction.commit();
     }
+    if found < 3 {
+        symbols::prove_epoch(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// The tables, the views, and what stands in them from the start.
+fn create_tables(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(CREATE_TABLES)?;
     transaction.execute_batch(&create_views())?;
     for period in Period::ALL {
@@ -150,7 +155,5 @@ fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
         "INSERT INTO store (key, value) VALUES ('epoch', random() & 0x7fffffffffffffff)",
         [],
     )?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)
 }

@@ -33,10 +33,15 @@ impl Folder {
             refuse_link(path)?;
         }
         let lock = take_lock(&directory, &lock)?;
-        // Made by us and not by SQLite, so that it never exists with wider rights. SQLite gives
-        // the files beside it the rights of the database.
-        open_private(&database).map_err(|source| unusable(&database, source))?;
-        Ok(Self { database, _lock: lock })
+        let folder = Self { database, _lock: lock };
+        folder.make_database()?;
+        Ok(folder)
+    }
+
+    /// Makes the database's file if it is missing. By us and not by SQLite, so that it never
+    /// exists with wider rights: SQLite gives the files beside it the rights of the database.
+    pub(crate) fn make_database(&self) -> Result<(), StoreError> {
+        open_private(&self.database).map(drop).map_err(|source| unusable(&self.database, source))
     }
 
     /// The database of a data folder that somebody else may hold; makes nothing.

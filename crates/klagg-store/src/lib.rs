@@ -18,8 +18,10 @@ mod connection;
 mod coverage;
 mod error;
 mod folder;
+mod identity;
 mod known;
 mod model;
+mod quarantine;
 mod reader;
 mod row;
 mod schema;
@@ -34,6 +36,7 @@ pub use model::{
     Coverage, Durability, OpenCheck, ReadEnd, ReadPage, ReadQuery, StoreConfig, StoredKline,
     StoredSymbol, WriteOutcome,
 };
+pub use quarantine::Quarantine;
 pub use reader::{Census, CensusSlot, ScanOutcome, StoreReader, StoreReaderFactory};
 pub use store::Store;
 pub use writer::{

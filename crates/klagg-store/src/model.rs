@@ -140,6 +140,7 @@ pub enum ReadEnd {
 pub struct ReadPage {
     /// The klines whose checksum is right.
     pub records: Vec<KlineRecord>,
-    /// Open times of rows whose checksum is wrong (the open time itself may be what is wrong).
+    /// Open times of rows whose checksum is wrong (the open time itself may be what is wrong), and
+    /// of klines that the run of confirmed ones must have but that are not there.
     pub damaged: Vec<UnixMillis>,
 }

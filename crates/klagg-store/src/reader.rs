@@ -243,7 +243,7 @@ impl StoreReader {
         query: &ReadQuery,
     ) -> Result<ReadPage, StoreError> {
         let mut page = ReadPage::default();
-        let Some((first, last)) = self.slot(symbol, period)?.and_then(|slot| slot.stored) else {
+        let Some(Slot { stored: Some((first, last)), run, .. }) = self.slot(symbol, period)? else {
             return Ok(page);
         };
         let from = query.from.map_or(first, |from| from.max(first));
@@ -285,8 +285,41 @@ impl StoreReader {
                 Err(open_time) => page.damaged.push(open_time),
             }
         }
+        let is_cut = rows >= query.limit;
+        let seen = page.records.first().zip(page.records.last());
+        let (first, last) = seen.map_or((to, from), |(first, last)| {
+            (first.kline.open_time, last.kline.open_time.plus(1))
+        });
+        let from = if is_cut && query.keep == ReadEnd::Newest { first } else { from };
+        let to = if is_cut && query.keep == ReadEnd::Oldest { last } else { to };
+        if let Some(run) = run {
+            report_missing(&mut page, period, (from.max(run.from), to.min(run.until)));
+        }
         Ok(page)
     }
+}
+
+/// Names the klines of an unbroken run that were not found: their rows have lost their place.
+fn report_missing(page: &mut ReadPage, period: Period, (from, to): (UnixMillis, UnixMillis)) {
+    let mut expected = period.open_time(from);
+    if expected < from {
+        expected = period.next_open_time(expected);
+    }
+    let at = page.records.partition_point(|record| record.kline.open_time < expected);
+    for record in &page.records[at..] {
+        let found = record.kline.open_time;
+        while expected < found.min(to) {
+            page.damaged.push(expected);
+            expected = period.next_open_time(expected);
+        }
+        expected = period.next_open_time(found);
+    }
+    while expected < to {
+        page.damaged.push(expected);
+        expected = period.next_open_time(expected);
+    }
+    page.damaged.sort_unstable();
+    page.damaged.dedup();
 }
 
 /// The rows of one symbol in one chunk: a record, or the open time of a damaged row.

@@ -1,4 +1,4 @@
-//! The schema, version 1: its SQL, its numbers, and why the key is what it is.
+//! The schema, version 3: its SQL, its numbers, and why the key is what it is.
 //!
 //! Closed klines live in `history`, clustered by `(chunk, symbol, open_time)`. A chunk is a span
 //! of [`CHUNK_KLINES`] klines of one period, all symbols together. So a minute's commit writes
@@ -28,8 +28,9 @@ use klagg_kline::{Period, UnixMillis};
 /// `PRAGMA application_id`: "klag". Tells our database from anybody else's.
 pub(crate) const APPLICATION_ID: i64 = 0x6b6c_6167;
 
-/// `PRAGMA user_version` of the schema that this program writes.
-pub(crate) const VERSION: i64 = 2;
+/// `PRAGMA user_version` of the schema that this program writes. Version 2 added a column to the
+/// table `symbol`, version 3 the checksum of the epoch to the table `store`.
+pub(crate) const VERSION: i64 = 3;
 
 /// Klines of one symbol in a chunk. Part of the schema: it decides where a row lies.
 pub(crate) const CHUNK_KLINES: i64 = 16;

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::connection::{failed, open_writer};
 use crate::folder::Folder;
 use crate::known::{Known, begin};
+use crate::quarantine::{self, Quarantine, Saved};
 use crate::reader::{StoreReader, StoreReaderFactory};
 use crate::schema::is_on_grid;
 use crate::{
@@ -60,11 +61,55 @@ impl Store {
     /// [`StoreError`]: the folder cannot be used or is in use, a file is a symbolic link, the
     /// database is damaged, newer, or somebody else's.
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let folder = Folder::hold(&config.directory)?;
-        let connection = open_writer(folder.database(), config)?;
-        let known = Known::load(&connection, folder.database())?;
-        let config = config.clone();
-        Ok(Self { connection, folder, config, known, is_suspect: false, checkpoint_failures: 0 })
+        Self::open_in(Folder::hold(&config.directory)?, config).map_err(|(error, _)| error)
+    }
+
+    /// As [`Store::open`], but a damaged database is set aside, with all that belongs to it, and
+    /// a new one is made that keeps the symbols' numbers if they can be read. `label` goes into
+    /// its name: the time, best.
+    ///
+    /// # Errors
+    /// As [`Store::open`], but for damage.
+    pub fn open_or_quarantine(
+        config: &StoreConfig,
+        label: &str,
+    ) -> Result<(Self, Option<Quarantine>), StoreError> {
+        let (error, folder) = match Self::open_in(Folder::hold(&config.directory)?, config) {
+            Ok(store) => return Ok((store, None)),
+            Err(failed) => failed,
+        };
+        let StoreError::Corrupt { detail, .. } = error else { return Err(error) };
+        let Saved { path, numbering } = quarantine::set_aside(folder.database(), label)?;
+        folder.make_database()?;
+        let mut store = Self::open_in(folder, config).map_err(|(error, _)| error)?;
+        let symbols_kept = numbering.as_ref().map(|(_, symbols)| symbols.len());
+        if let Some((epoch, symbols)) = numbering {
+            store.writing(|known, connection, path| {
+                let transaction = begin(connection).map_err(|error| failed(path, error))?;
+                known.symbols = symbols::adopt(&transaction, path, epoch, &symbols)?;
+                transaction.commit().map_err(|error| failed(path, error))
+            })?;
+        }
+        Ok((store, Some(Quarantine { path, detail, symbols_kept })))
+    }
+
+    fn open_in(folder: Folder, config: &StoreConfig) -> Result<Self, (StoreError, Folder)> {
+        let opened = open_writer(folder.database(), config).and_then(|connection| {
+            let known = Known::load(&connection, folder.database())?;
+            symbols::epoch(&connection, folder.database())?;
+            Ok((connection, known))
+        });
+        match opened {
+            Ok((connection, known)) => Ok(Self {
+                connection,
+                folder,
+                config: config.clone(),
+                known,
+                is_suspect: false,
+                checkpoint_failures: 0,
+            }),
+            Err(error) => Err((error, folder)),
+        }
     }
 
     /// Closes the connection and opens another one, keeping the folder. After a failure of the

@@ -10,10 +10,53 @@ use crate::{StoreError, StoredSymbol};
 
 /// The number drawn when the database was made.
 pub(crate) fn epoch(connection: &Connection, path: &Path) -> Result<u64, StoreError> {
-    connection
-        .query_row("SELECT value FROM store WHERE key = 'epoch'", [], |row| row.get(0))
-        .map(i64::cast_unsigned)
-        .map_err(|error| failed(path, error))
+    let fail = |error| failed(path, error);
+    let value = |key: &str| -> Result<i64, StoreError> {
+        connection
+            .query_row("SELECT value FROM store WHERE key = ?1", [key], |row| row.get(0))
+            .map_err(fail)
+    };
+    let epoch = value("epoch")?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+    if version > 2 && value("epoch_checksum")? != epoch_checksum(epoch) {
+        return Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: "the epoch does not match its checksum".to_owned(),
+        });
+    }
+    Ok(epoch.cast_unsigned())
+}
+
+/// Writes the checksum of the epoch.
+pub(crate) fn prove_epoch(connection: &Connection) -> rusqlite::Result<()> {
+    let epoch: i64 =
+        connection
+            .query_row("SELECT value FROM store WHERE key = 'epoch'", [], |row| row.get(0))?;
+    let mut insert =
+        connection.prepare("INSERT OR REPLACE INTO store (key, value) VALUES (?1, ?2)")?;
+    insert.execute(params!["epoch_checksum", epoch_checksum(epoch)])?;
+    Ok(())
+}
+
+/// Takes over the epoch and the numbering of a database that was set aside.
+pub(crate) fn adopt(
+    connection: &Connection,
+    path: &Path,
+    epoch: u64,
+    symbols: &[StoredSymbol],
+) -> Result<usize, StoreError> {
+    let write_epoch = || -> rusqlite::Result<()> {
+        let epoch = epoch.cast_signed();
+        connection.execute("UPDATE store SET value = ?1 WHERE key = 'epoch'", [epoch])?;
+        prove_epoch(connection)
+    };
+    write_epoch().map_err(|error| failed(path, error))?;
+    append(connection, path, symbols)
+}
+
+fn epoch_checksum(epoch: i64) -> i64 {
+    i64::from(crc32fast::hash(&epoch.to_le_bytes()))
 }
 
 /// All symbols in the order of their numbers.

@@ -13,6 +13,7 @@ mod ending;
 mod listings;
 mod live;
 mod notices;
+mod opening;
 mod workers;
 
 use std::sync::Arc;
@@ -113,21 +114,14 @@ async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
     let tls = Tls::new().context("cannot set up TLS")?;
     let rest =
         RestClient::new(parts::rest(config), &tls).context("exchange.rest_url cannot be used")?;
-    let store = config.store.enabled.then(|| Store::open(&parts::store(config))).transpose()?;
-    let index = match &store {
-        Some(store) => {
-            let entries = store.load_symbols()?.iter().map(klagg_backfill::entry).collect();
-            SymbolIndex::from_entries(entries, config.engine.max_symbols).with_context(|| {
-                format!("the symbols in {} do not fit", config.store.directory.display())
-            })?
-        }
-        None => SymbolIndex::empty(config.engine.max_symbols),
-    };
+    let (store, alarm) = opening::store(config, rest.clock().local())?;
+    let index = opening::index(config, store.as_ref())?;
     let history = history(parts::history(config))?;
     let klines = watch::Sender::new(Arc::new(GlobalKlines::empty(config.engine.periods.clone())));
     let exchange_info = watch::Sender::new(Bytes::new());
     let pulses = Pulses::new();
     let status = Status::new(source, &rest, &klines, pulses.clone());
+    status.quarantined(alarm);
     let web = None;
     let mut opened =
         Opened { rest, tls, index, store, history, klines, exchange_info, status, pulses, web };

@@ -43,6 +43,7 @@ struct Seen {
     fallen: Option<String>,
     /// Symbols for which there is no room, in a sentence.
     refused: Option<String>,
+    quarantined: Option<String>,
 }
 
 /// One socket of a connection as its notices tell.
@@ -133,6 +134,11 @@ impl Status {
         });
     }
 
+    /// The database was damaged when it was opened, in a sentence.
+    pub(crate) fn quarantined(&self, alarm: Option<String>) {
+        self.seen().quarantined = alarm;
+    }
+
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,7 +211,8 @@ fn connections(seen: &Seen, is: impl Fn(&Socket) -> bool) -> usize {
 
 /// What is wrong now, in sentences for people.
 fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
-    let mut problems: Vec<String> = seen.fallen.iter().chain(&seen.refused).cloned().collect();
+    let told = seen.fallen.iter().chain(&seen.refused).chain(&seen.quarantined);
+    let mut problems: Vec<String> = told.cloned().collect();
     for ((connection, copy), state) in &seen.sockets {
         let Socket::Down(why) = state else { continue };
         let other = seen.sockets.iter().any(|(&(of, other), state)| {

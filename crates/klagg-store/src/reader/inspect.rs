@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use klagg_kline::{Period, SymbolId, UnixMillis};
 
-use crate::connection::{check_identity, failed, open_reader};
+use crate::connection::{failed, open_reader};
 use crate::folder::Folder;
+use crate::identity::{check_header, check_identity};
 use crate::schema::{CHUNK_BITS, chunk_of, is_on_grid, period_of};
 use crate::{StoreError, StoreReader};
 
@@ -46,6 +47,7 @@ impl StoreReader {
     /// [`StoreError`] if there is no database, or not one of ours, or a newer one.
     pub fn open_folder(directory: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let path = Folder::find(directory)?;
+        check_header(&path)?;
         let connection = open_reader(&path, busy_timeout)?;
         check_identity(&connection, &path)?;
         let version: i64 = connection

@@ -64,15 +64,15 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, store) = store();
     let path = store.path().to_owned();
     drop(store);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 4).unwrap();
     let error = refusal(folder.path());
-    assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 4, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("written by a newer klagg"));
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod coverage;
 mod files;
 mod inspect;
+mod quarantine;
 mod rows;
 mod support;
 mod views;

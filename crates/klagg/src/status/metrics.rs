@@ -63,6 +63,9 @@ pub(super) fn samples(
         );
         samples.add(Counter, "store_commits", "Commits", status.commits);
         samples.add(Counter, "store_failures", "Commits that failed", status.failures);
+        let quarantined = u64::from(seen.quarantined.is_some());
+        let help = "1 if the database was damaged at the start and was set aside";
+        samples.add(Gauge, "store_quarantined", help, quarantined);
         let help = "Times the log could not be moved into the database";
         samples.add(Counter, "store_checkpoint_failures", help, status.checkpoint_failures);
         samples.add(Gauge, "store_rows_queued", "Rows that wait", status.rows_queued);

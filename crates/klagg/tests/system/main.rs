@@ -16,4 +16,5 @@ mod refusals;
 #[path = "../../../klagg-store/tests/disk/shim.rs"]
 mod shim;
 mod sockets;
+mod stores;
 mod truth;

@@ -7,7 +7,7 @@ use crate::market::PATIENCE;
 use crate::process::{Klagg, address, get};
 
 /// Settings of a demo small enough for a test.
-const SMALL: [&str; 8] = [
+pub(crate) const SMALL: [&str; 8] = [
     "--set",
     "sim.symbols=4",
     "--set",
@@ -19,7 +19,7 @@ const SMALL: [&str; 8] = [
 ];
 
 /// Runs klagg, which must refuse with a sentence that holds all `words`.
-fn check(arguments: &[&str], words: &[&str]) {
+pub(crate) fn check(arguments: &[&str], words: &[&str]) {
     let (status, said) = Klagg::start(arguments).end(PATIENCE);
     let said = said.join("\n");
     assert_eq!(status.code(), Some(2), "{arguments:?}: {said}");
