@@ -25,6 +25,7 @@ use crate::counters::FeedCounters;
 use crate::plan::ConnectionId;
 use crate::policy::Event;
 use crate::reading::{Reader, Sign};
+use crate::received::Received;
 use crate::stream::{FeedNotice, FeedSink, SinkRefusal, StreamConfig};
 use crate::turnstile::Turnstile;
 
@@ -54,6 +55,7 @@ pub(crate) struct Parts<S> {
     pub(crate) counters: FeedCounters,
     pub(crate) copies: Copies,
     pub(crate) turnstile: Arc<Mutex<Turnstile>>,
+    pub(crate) received: Received,
     pub(crate) reader: Reader,
     pub(crate) sink: S,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -163,10 +165,16 @@ impl<S: FeedSink> Connection<S> {
         match command {
             Command::Subscribe(streams) => {
                 self.parts.reader.own(streams.iter().map(|&(symbol, _)| symbol));
+                for &(symbol, _) in &streams {
+                    self.parts.received.assign(symbol, Some(self.parts.id));
+                }
                 self.event_for_all(&Event::Subscribe(names(streams)));
             }
             Command::Unsubscribe(streams) => {
                 self.parts.reader.disown(streams.iter().map(|&(symbol, _)| symbol));
+                for &(symbol, _) in &streams {
+                    self.parts.received.assign(symbol, None);
+                }
                 self.event_for_all(&Event::Unsubscribe(names(streams)));
             }
             Command::Renew(streams) => self.event_for_all(&Event::Renew(names(streams))),
@@ -257,6 +265,9 @@ impl<S: FeedSink> Connection<S> {
         } else if let Some((symbol, trade)) = seen.trade {
             self.pass_on(|sink| sink.on_trade(symbol, trade)).await?;
             self.parts.counters.trades.add(1);
+            if let Some(event_time) = event_time {
+                self.parts.received.record(symbol, trade.price, event_time);
+            }
         }
         // Who waits for a connection to be live wants to know since when: no time, no sign.
         if let (Sign::Data(source), Some(_)) = (seen.sign, event_time) {

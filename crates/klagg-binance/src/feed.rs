@@ -17,6 +17,7 @@ use crate::copies::Copies;
 use crate::counters::{FeedCounters, FeedCounts};
 use crate::plan::{Assignment, ConnectionId, FeedPlan};
 use crate::reading::Reader;
+use crate::received::Received;
 use crate::stream::{EXTRA_STREAMS, FeedNotice, FeedSink, MarketStreams, StreamConfig};
 use crate::turnstile::Turnstile;
 use crate::{BinanceError, Tls};
@@ -43,6 +44,7 @@ pub struct Feed<S> {
     notices: mpsc::Sender<FeedNotice>,
     /// One for all connections: one socket is replaced at a time.
     turnstile: Arc<Mutex<Turnstile>>,
+    received: Received,
     shutdown: watch::Sender<bool>,
 }
 
@@ -71,6 +73,7 @@ impl<S: FeedSink> Feed<S> {
         let base_url = config.check()?;
         let capacity = config.streams_per_connection - EXTRA_STREAMS;
         let (notices, taken) = mpsc::channel(config.notices_max);
+        let received = Received::new(index.max());
         let feed = Self {
             plan: FeedPlan::new(capacity, config.connections_max),
             base_url,
@@ -83,6 +86,7 @@ impl<S: FeedSink> Feed<S> {
             tasks: JoinSet::new(),
             notices,
             turnstile: Arc::new(Mutex::new(Turnstile::new(config.timing.rotation_gap))),
+            received,
             shutdown: watch::Sender::new(false),
             config: Arc::new(config),
         };
@@ -171,6 +175,11 @@ impl<S: FeedSink> Feed<S> {
         move || counters.read()
     }
 
+    /// The newest trades that were handed on, and which connection carries each symbol.
+    pub fn received(&self) -> Received {
+        self.received.clone()
+    }
+
     /// Stops all connections, passes on what they had read, and joins their tasks.
     ///
     /// Whoever holds the sinks' other end must go on taking until this returns.
@@ -230,6 +239,7 @@ impl<S: FeedSink> Feed<S> {
             counters: self.counters.clone(),
             copies,
             turnstile: Arc::clone(&self.turnstile),
+            received: self.received.clone(),
             reader: Reader::new(&self.index, canary),
             sink: (self.connect)(id),
             commands: inbox,

@@ -43,6 +43,7 @@ mod clock;
 mod connection;
 mod copies;
 mod counters;
+mod cross_check;
 mod error;
 mod event_times;
 mod feed;
@@ -50,6 +51,7 @@ mod gate;
 mod plan;
 mod policy;
 mod reading;
+mod received;
 mod rest;
 mod stream;
 mod timing;
@@ -62,11 +64,13 @@ pub use backoff::Backoff;
 pub use clock::ExchangeClock;
 pub use copies::{Copies, CopyId, Step};
 pub use counters::{FeedCounts, RestCounts};
+pub use cross_check::{CrossCheck, CrossCheckRules, Finding, LastPrice};
 pub use error::BinanceError;
 pub use feed::Feed;
 pub use gate::{WeightGate, WeightPermit};
 pub use plan::{Assignment, ConnectionId};
 pub use policy::{Action, ConnectionPolicy, Event, Silence, Source};
+pub use received::{LastTrade, Received};
 pub use rest::{
     AGG_TRADES_LIMIT_MAX, AGG_TRADES_WEIGHT, KLINES_LIMIT_MAX, KlineQuery, RestClient, RestConfig,
     klines_weight,

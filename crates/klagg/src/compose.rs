@@ -12,6 +12,7 @@ mod downstream;
 mod ending;
 mod listings;
 mod live;
+mod liveness;
 mod notices;
 mod opening;
 mod workers;

@@ -56,6 +56,7 @@ pub(crate) struct Feed {
     pub(crate) path: String,
     pub(crate) streams_per_connection: usize,
     pub(crate) silent_after_ms: u64,
+    pub(crate) suspect_after_ms: i64,
     pub(crate) rotate_after_seconds: u64,
     pub(crate) copies: u8,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 use klagg_backfill::{BackfillConfig, Confirmation, SymbolFilter};
 use klagg_binance::{
-    Backoff, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming, TradeStream,
+    Backoff, CrossCheckRules, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming,
+    TradeStream,
 };
 use klagg_engine::{Continuity, EngineConfig, HistoryConfig, RestartConfig, SequencerConfig};
 use klagg_gateway::GatewayConfig;
@@ -141,6 +142,15 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
             names_per_subscribe: 200,
         },
     })
+}
+
+pub(crate) fn cross_check(config: &Config) -> CrossCheckRules {
+    let suspect_after_ms = config.feed.suspect_after_ms;
+    CrossCheckRules {
+        doubt_after_ms: suspect_after_ms * 2 / 5,
+        suspect_after_ms,
+        renew_after_ms: suspect_after_ms * 6,
+    }
 }
 
 pub(crate) fn symbol_filter(config: &Config) -> SymbolFilter {

@@ -1,6 +1,6 @@
 //! How the program is, for the page, the probes and the scraper.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,9 @@ struct Seen {
     /// Symbols for which there is no room, in a sentence.
     refused: Option<String>,
     quarantined: Option<String>,
+    /// Symbols of which nothing comes although they trade, and how often that was found.
+    mute: BTreeSet<String>,
+    mute_found: u64,
 }
 
 /// One socket of a connection as its notices tell.
@@ -103,7 +106,31 @@ impl Status {
     pub(crate) fn socket(&self, connection: ConnectionId, copy: CopyId, state: Socket) {
         // Whatever it tells, its task lives.
         self.shared.pulses.beat(&connection_name(connection));
-        self.seen().sockets.insert((connection, copy), state);
+        let mut seen = self.seen();
+        let known = seen.sockets.entry((connection, copy)).or_insert(Socket::Opening);
+        // An open socket proves nothing: why the one before it was lost stays true until data come.
+        if state != Socket::Opening {
+            *known = state;
+        }
+    }
+
+    /// Nothing comes of a symbol although it trades.
+    pub(crate) fn symbol_mute(&self, name: &str) {
+        let mut seen = self.seen();
+        seen.mute.insert(name.to_owned());
+        seen.mute_found += 1;
+    }
+
+    /// Trades of a symbol come again.
+    pub(crate) fn symbol_heard(&self, name: &str) {
+        self.seen().mute.remove(name);
+    }
+
+    /// Whether a connection has a socket that delivers.
+    pub(crate) fn is_live(&self, connection: ConnectionId) -> bool {
+        let seen = self.seen();
+        let mut sockets = seen.sockets.iter().filter(|((of, _), _)| *of == connection);
+        sockets.any(|(_, state)| *state == Socket::Live)
     }
 
     /// A socket is gone, and none is to be in its place.
@@ -209,6 +236,18 @@ fn connections(seen: &Seen, is: impl Fn(&Socket) -> bool) -> usize {
     ids.len()
 }
 
+/// Symbols of which nothing comes, as a sentence.
+fn mute(symbols: &BTreeSet<String>) -> Option<String> {
+    const NAMED: usize = 5;
+    let names: Vec<&str> = symbols.iter().take(NAMED).map(String::as_str).collect();
+    let more = symbols.len().saturating_sub(NAMED);
+    let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("nothing comes of {names}{others} although they trade; subscribed anew")
+    })
+}
+
 /// What is wrong now, in sentences for people.
 fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
     let told = seen.fallen.iter().chain(&seen.refused).chain(&seen.quarantined);
@@ -221,6 +260,7 @@ fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
         let what = if other { "has lost one of its two sockets" } else { "is down" };
         problems.push(format!("{} {what}: {why}", connection_name(*connection)));
     }
+    problems.extend(mute(&seen.mute));
     if let Some(writer) = &seen.writer {
         let status = writer.status();
         if status.persist_stalled {

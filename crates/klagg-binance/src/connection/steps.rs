@@ -117,8 +117,9 @@ impl<S: FeedSink> Connection<S> {
         self.parts.counters.silences.add(1);
         tracing::warn!(%connection, %copy, path, "no {} in time, connecting anew",
             silence.as_str());
+        let why = format!("open on {path}, but silent: no {} in time", silence.as_str());
         self.notice(FeedNotice::Silent { connection, copy, path, silence });
-        self.lost(copy, silence.as_str()).await
+        self.lost(copy, &why).await
     }
 
     /// Drops the socket and tells everybody but the engine, for which the policy decides.

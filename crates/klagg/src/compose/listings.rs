@@ -72,6 +72,8 @@ impl Listings {
         match news {
             News::Trades(name) => self.lookout.heard(name, &table),
             News::Contract(contract) => self.lookout.told(contract, &table),
+            // Its listing is not in question.
+            News::Mute(_) => {}
         }
     }
 

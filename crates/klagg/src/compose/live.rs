@@ -9,7 +9,7 @@ use klagg_backfill::{
     BackfillCommand, BackfillCounts, BackfillError, BackfillParts, BackfillProgress, Clock,
     Discovery, Lookout, StoreParts, backfill_task,
 };
-use klagg_binance::{ConnectionId, Feed, FeedNotice, RestClient, Tls, WeightStatus};
+use klagg_binance::{ConnectionId, CrossCheck, Feed, FeedNotice, RestClient, Tls, WeightStatus};
 use klagg_engine::{Engine, FeedId};
 use klagg_gateway::GlobalKlines;
 use klagg_kline::SymbolId;
@@ -23,6 +23,7 @@ use super::Opened;
 use super::downstream::{Downstream, Upstream};
 use super::ending::Ending;
 use super::listings::{self, Listings, add_symbols};
+use super::liveness::Liveness;
 use super::notices::{self, News, Wakes};
 use super::workers;
 use crate::config::Config;
@@ -108,7 +109,7 @@ pub(super) async fn run(
     listings.begin(found);
     let (wakes, woken) = Wakes::new(feed.connections(), live_from);
     let mut heard = Heard { stop, gave_up, notices: taken, woken, pulses };
-    let broken = follow(&mut heard, wakes, &status, &mut listings, &mut feed).await;
+    let broken = follow((config, &status), &mut heard, wakes, &mut listings, &mut feed).await;
     say("stopping: writing what is under way");
     status.phase("stopping");
     drop(listings);
@@ -134,21 +135,28 @@ struct Heard {
 /// # Errors
 /// If a worker has ended for good.
 async fn follow(
+    (config, status): (&Config, &Status),
     heard: &mut Heard,
     wakes: Wakes,
-    status: &Status,
     listings: &mut Listings,
     feed: &mut Feed<EngineSink>,
 ) -> anyhow::Result<()> {
     let Heard { stop, gave_up, notices, woken, pulses } = heard;
     let faults = workers::obey_faults(listings.control.clone());
+    let liveness = Liveness {
+        check: CrossCheck::new(parts::cross_check(config)),
+        received: feed.received(),
+        index: listings.index.clone(),
+        control: listings.control.clone(),
+        status: status.clone(),
+    };
     let following = async {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => {}
             sentence = workers::given_up(gave_up) => anyhow::bail!(sentence),
             () = faults => {}
-            () = notices::watch(notices, status, wakes) => {}
+            () = notices::watch(notices, status, wakes, liveness) => {}
             () = keep_looking(listings, feed, woken) => {}
         }
         Ok(())
@@ -199,6 +207,7 @@ async fn keep_looking(
 ) {
     loop {
         match tokio::time::timeout(listings.patience(), news.recv()).await {
+            Ok(Some(News::Mute(symbol))) => feed.renew(symbol).await,
             Ok(Some(news)) => listings.hear(&news),
             // The feed has ended: its other end decides what that means.
             Ok(None) => return std::future::pending().await,

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use klagg_binance::{ConnectionId, FeedNotice};
-use klagg_kline::UnixMillis;
+use klagg_kline::{SymbolId, UnixMillis};
 use klagg_wire::ContractInfo;
 use tokio::sync::{mpsc, watch};
 
+use super::liveness::Liveness;
 use crate::status::{Socket, Status};
 
 /// News that may wait to be looked at. More are dropped: names come again with the next ticker, and
@@ -20,6 +21,8 @@ pub(super) enum News {
     Trades(String),
     /// The exchange tells of a contract.
     Contract(ContractInfo),
+    /// Nothing comes of a symbol although it trades.
+    Mute(SymbolId),
 }
 
 /// Whom notices wake: the backfill once everything is live, and the look at listings.
@@ -60,6 +63,7 @@ pub(super) async fn watch(
     notices: &mut mpsc::Receiver<FeedNotice>,
     status: &Status,
     mut wakes: Wakes,
+    mut liveness: Liveness,
 ) {
     while let Some(notice) = notices.recv().await {
         match notice {
@@ -74,7 +78,7 @@ pub(super) async fn watch(
                 status.socket(connection, copy, Socket::Down(why));
             }
             FeedNotice::Closed { connection, copy } => status.socket_closed(connection, copy),
-            FeedNotice::Silent { connection, copy, path, silence } => {
+            FeedNotice::Silent { connection, path, silence, .. } => {
                 let what = silence.as_str();
                 tracing::error!(
                     connection = connection.0,
@@ -83,13 +87,14 @@ pub(super) async fn watch(
                     "connection is open but silent; it is replaced. If this repeats, the \
                      exchange may have moved its streams: see feed.path"
                 );
-                let why = format!("open on {path}, but silent: {what}");
-                status.socket(connection, copy, Socket::Down(why));
             }
             FeedNotice::Refused { connection, code, message } => {
                 tracing::warn!(connection = connection.0, code, message, "request refused");
             }
             FeedNotice::MiniTickers(tickers) => {
+                for symbol in liveness.on_tickers(&tickers, |id| status.is_live(id)) {
+                    wakes.heard(News::Mute(symbol));
+                }
                 for ticker in tickers.into_iter().filter(|ticker| !ticker.coin_margined) {
                     wakes.heard(News::Trades(ticker.symbol));
                 }

@@ -149,6 +149,12 @@ pub(super) const KEYS: &[Key] = &[
         "A connection on which nothing arrives for so long is replaced.",
     ),
     key(
+        "feed.suspect_after_ms",
+        "5000",
+        Kind::Integer(1000, 600_000),
+        "A symbol whose last price changes for so long while nothing comes is subscribed anew.",
+    ),
+    key(
         "feed.rotate_after_seconds",
         "82800",
         Kind::Integer(1, 86_000),

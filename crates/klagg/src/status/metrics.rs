@@ -194,6 +194,10 @@ fn feed(samples: &mut Samples, seen: &Seen) {
     for (name, help, value) in counters {
         samples.add(Counter, name, help, value);
     }
+    let help = "Times that nothing came of a symbol although it traded";
+    samples.add(Counter, "feed_symbols_mute_found", help, seen.mute_found);
+    let help = "Symbols of which nothing comes although they trade";
+    samples.add(MetricKind::Gauge, "feed_symbols_mute", help, seen.mute.len() as u64);
 }
 
 fn requests(samples: &mut Samples, rest: &RestClient) {

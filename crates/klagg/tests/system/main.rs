@@ -15,6 +15,7 @@ mod refusals;
 #[expect(dead_code, reason = "shared with the store's own tests")]
 #[path = "../../../klagg-store/tests/disk/shim.rs"]
 mod shim;
+mod silence;
 mod sockets;
 mod stores;
 mod truth;

@@ -62,6 +62,7 @@ impl Market {
             "exchange.weight_per_minute=100000".to_owned(),
             // Ten times the default: at this speed a wall-clock second is many seconds.
             "engine.close_grace_ms=5000".to_owned(),
+            "feed.suspect_after_ms=40000".to_owned(),
             format!("store.directory={folder}"),
             "web.listen=127.0.0.1:0".to_owned(),
             "web.admin_listen=127.0.0.1:0".to_owned(),

@@ -1,0 +1,68 @@
+//! What is acknowledged and silent: one symbol alone, or everything. It is named, it comes back,
+//! and what is stored in the end is the truth.
+
+use klagg_kline::Period;
+
+use crate::market::{Market, PATIENCE, START};
+use crate::process::{figure, get, wait_until};
+use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
+
+#[test]
+fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
+    let market = Market::open(31, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (mut klagg, _, admin) = start(&market, folder, &[]);
+    wait_until("trades are folded", PATIENCE, || figure(&admin, "klagg_trades_total") > 50.0);
+    market.exchange().control().silence("ETHUSDT");
+    let line = klagg.wait_for("nothing comes of a symbol although it trades", PATIENCE);
+    assert!(line.contains("ETHUSDT"), "{line}");
+    let ready = get(&admin, "/readyz").unwrap();
+    assert!(ready.contains("ETHUSDT"), "{ready}");
+    assert!(figure(&admin, "klagg_feed_symbols_mute") > 0.5);
+    market.exchange().control().unsilence();
+    wait_until("its trades come again", PATIENCE, || {
+        figure(&admin, "klagg_feed_symbols_mute") < 0.5
+    });
+    // Now only a new subscription helps.
+    let renewals = figure(&admin, "klagg_feed_renewals_total");
+    market.exchange().control().kill_streams("ETHUSDT");
+    wait_until("it is subscribed anew", PATIENCE, || {
+        figure(&admin, "klagg_feed_renewals_total") > renewals
+    });
+    wait_until("its trades come again", PATIENCE, || {
+        figure(&admin, "klagg_feed_symbols_mute") < 0.5
+    });
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    assert!(figure(&admin, "klagg_feed_disconnects_total") < 0.5, "no socket was to blame");
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
+
+#[test]
+fn a_feed_that_is_acknowledged_and_silent_is_named_with_its_path_and_opened_anew() {
+    let market = Market::open(32, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (mut klagg, _, admin) = start(&market, folder, &["feed.silent_after_ms=1500"]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    market.exchange().control().silence_all();
+    let line = klagg.wait_for("open but silent", PATIENCE);
+    assert!(line.contains("/market"), "{line}");
+    let ready = get(&admin, "/readyz").unwrap();
+    assert!(ready.contains("/market") && ready.contains("silent"), "{ready}");
+    market.exchange().control().unsilence();
+    let trades = figure(&admin, "klagg_trades_total");
+    wait_until("trades flow again", PATIENCE, || {
+        figure(&admin, "klagg_trades_total") > trades + 20.0
+    });
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
