@@ -76,6 +76,7 @@ impl Ticks {
             open: open.collect(),
             closed: Vec::new(),
             ended: Vec::new(),
+            holes: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

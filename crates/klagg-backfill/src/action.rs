@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use klagg_binance::{AGG_TRADES_WEIGHT, Priority, klines_weight};
-use klagg_kline::{KlineRecord, Period, SymbolId, TradeId, UnixMillis};
+use klagg_kline::{KlineRecord, Period, SymbolId, Trade, TradeId, UnixMillis};
 
 use crate::pages::Page;
 
@@ -51,6 +51,13 @@ pub enum Action {
         index: usize,
         /// The klines, ascending.
         records: Vec<KlineRecord>,
+    },
+    /// The trades that a hole lacks: to the engine.
+    Fill {
+        /// Which symbol.
+        symbol: SymbolId,
+        /// The trades, ascending by id.
+        trades: Vec<Trade>,
     },
     /// Something for the log.
     Say(Notice),
@@ -153,6 +160,22 @@ pub enum Notice {
         /// Name of the symbol.
         name: Arc<str>,
     },
+    /// Closed minutes were complete by their ids, and yet differ from the exchange's.
+    Unexplained {
+        /// Name of the symbol.
+        name: Arc<str>,
+        /// How many.
+        count: u64,
+    },
+    /// A fold of confirmed klines differs from the exchange's own; its klines are fetched anew.
+    FoldDiffers {
+        /// Name of the symbol.
+        name: Arc<str>,
+        /// Which period.
+        period: Period,
+        /// Which kline.
+        open_time: UnixMillis,
+    },
     /// The feed does not deliver; history goes first.
     FeedSilent,
     /// History and live have met at this minute.
@@ -166,10 +189,11 @@ impl Notice {
     pub const fn level(&self) -> Level {
         match self {
             Self::Met(_) => Level::Info,
-            Self::FeedSilent | Self::HistoryHoles(_) => Level::Warning,
+            Self::FeedSilent | Self::HistoryHoles(_) | Self::Unexplained { .. } => Level::Warning,
             Self::PageRefused { .. }
             | Self::ConfirmedChanged { .. }
             | Self::RowsDamaged { .. }
+            | Self::FoldDiffers { .. }
             | Self::LastMinutesMissing { .. } => Level::Error,
         }
     }
@@ -191,6 +215,15 @@ impl fmt::Display for Notice {
             Self::LastMinutesMissing { name } => {
                 write!(formatter, "{name} has ended, and its last minutes could not be confirmed")
             }
+            Self::Unexplained { name, count } => write!(
+                formatter,
+                "{count} closed minutes of {name} differed from the exchange's for no known reason"
+            ),
+            Self::FoldDiffers { name, period, open_time } => write!(
+                formatter,
+                "the {period} of {name} at {open_time} differs from the exchange's own, though all \
+                 it is made of was confirmed; fetching that anew"
+            ),
             Self::FeedSilent => {
                 formatter.write_str("the feed does not deliver; history is fetched meanwhile")
             }

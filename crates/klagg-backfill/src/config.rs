@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klagg_binance::RestClient;
-use klagg_engine::{EngineControl, HistoryPage, HistoryReader};
+use klagg_engine::{EngineControl, HistoryPage, HistoryReader, Hole};
 use klagg_kline::{PeriodSet, SymbolId, UnixMillis};
 use klagg_store::{StoreReaderFactory, WriterHandle};
 use klagg_symbols::SymbolIndex;
@@ -91,8 +91,6 @@ pub enum BackfillCommand {
     Add(Vec<SymbolId>),
     /// These are no longer.
     Retire(Vec<SymbolId>),
-    /// The engine has lost what it knew of these: it is given the newest klines again.
-    Reseed(Vec<SymbolId>),
     /// People look at these now, and no longer at others.
     Watch(Vec<SymbolId>),
 }
@@ -119,6 +117,8 @@ pub struct BackfillParts {
     /// Exchange time at which all feed connections delivered for the first time: minutes after
     /// that one are complete. `None` until then.
     pub live_from: watch::Receiver<Option<UnixMillis>>,
+    /// Holes that the engine gave up; nobody has to tell of them.
+    pub holes: mpsc::Receiver<Hole>,
     /// Changes of what is folded.
     pub commands: mpsc::Receiver<BackfillCommand>,
     /// Takes how far it is.

@@ -9,15 +9,17 @@
 //! - While the exchange answers nobody, nothing is asked.
 
 mod answers;
+mod check;
 mod confirm;
 mod passes;
+mod repair;
 mod stages;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use klagg_binance::{Priority, WeightBudget, WeightStatus};
-use klagg_engine::HistoryReader;
+use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority, WeightBudget, WeightStatus};
+use klagg_engine::{HistoryReader, Hole};
 use klagg_kline::{SymbolId, UnixMillis};
 
 use self::confirm::Due;
@@ -51,6 +53,10 @@ pub struct BackfillCore {
     sweep: Option<Sweep>,
     /// What the last look found worth confirming, most urgent first.
     due: VecDeque<Due>,
+    /// Holes whose trades are to be asked for.
+    repairs: VecDeque<Hole>,
+    /// Longer klines to be compared with the exchange's own; two a symbol at most.
+    checks: VecDeque<(SymbolId, usize, Page)>,
     /// When is looked for something to confirm.
     look_at: Duration,
     /// Where in the history's log of changes the last look stood.
@@ -60,6 +66,8 @@ pub struct BackfillCore {
     unwell: Unwell,
     /// What confirmation of settled minutes may spend; none until the exchange's limit is known.
     settled_weight: Option<WeightBudget>,
+    /// The local time of the last event.
+    at: Duration,
     progress: BackfillProgress,
     /// Whether the progress has changed since it was last told.
     untold: bool,
@@ -69,10 +77,16 @@ pub struct BackfillCore {
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     symbol: SymbolId,
-    index: usize,
-    page: Page,
+    subject: Subject,
     owner: Owner,
     priority: Priority,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    Klines { index: usize, page: Page },
+    Trades(Hole),
 }
 
 /// Who waits for an answer.
@@ -83,6 +97,10 @@ enum Owner {
     Doubtful,
     /// Confirmation of minutes about which all is well, paid for out of its own budget.
     Settled,
+    /// A check of a longer kline, out of the same budget.
+    Check,
+    /// A hole that is to be filled trade by trade.
+    Repair,
 }
 
 /// Two kinds of requests that do not keep each other out.
@@ -132,11 +150,14 @@ impl BackfillCore {
             pass_id: PassId::default(),
             sweep: None,
             due: VecDeque::new(),
+            repairs: VecDeque::new(),
+            checks: VecDeque::new(),
             look_at: Duration::ZERO,
             asked: BTreeMap::new(),
             request_id: RequestId(0),
             unwell: Unwell::default(),
             settled_weight: None,
+            at: Duration::ZERO,
             progress: BackfillProgress::begin(WeightStatus::default()),
             untold: false,
         })
@@ -150,6 +171,7 @@ impl BackfillCore {
     /// Takes an event; appends what is to be done to `actions`, in the order in which it is to be
     /// done.
     pub fn on_event(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
+        self.at = now.local;
         match event {
             Event::Added(symbols) => self.on_added(symbols, actions),
             Event::Retired(symbols) => self.on_retired(now, &symbols),
@@ -159,7 +181,7 @@ impl BackfillCore {
             Event::ClockMeasured => self.on_clock_measured(now),
             Event::Live(since) => self.on_live(since),
             Event::Answered { id, answer } => self.on_answered(now, id, answer, actions),
-            Event::Reseed(symbols) => self.reseed(now, &symbols, actions),
+            Event::Hole(hole) => self.on_hole(hole),
             Event::Weight(weight) => self.on_weight(weight),
             Event::Timer => {}
         }
@@ -184,7 +206,7 @@ impl BackfillCore {
             _ => None,
         };
         let waits = !self.passes.is_empty() || self.sweep.is_some() || !self.due.is_empty();
-        let unwell = (self.unwell.failures > 0 && waits).then_some(self.unwell.until);
+        let unwell = (self.unwell.until > self.at && waits).then_some(self.unwell.until);
         // So many symbols lacked nothing that planning was cut off.
         let plans = (unwell.is_none() && self.has_more_to_plan()).then_some(Duration::ZERO);
         [looks.then_some(self.look_at), stage, unwell, plans].into_iter().flatten().min()
@@ -217,14 +239,20 @@ impl BackfillCore {
             || self.config.watched.iter().any(|name| **name == *state.name)
     }
 
-    /// Asks for a page.
+    /// Asks the exchange.
     fn ask(&mut self, asked: Asked, actions: &mut Vec<Action>) {
-        let Asked { symbol, page, priority, .. } = asked;
+        let Asked { symbol, subject, priority, .. } = asked;
         let Some(state) = self.states.get(&symbol) else { return };
         self.request_id.0 += 1;
         let (id, name) = (self.request_id, state.name.clone());
         self.asked.insert(id, asked);
-        let what = What::Klines(page);
+        let what = match subject {
+            Subject::Klines { page, .. } => What::Klines(page),
+            Subject::Trades(hole) => {
+                let limit = u16::try_from(hole.trades()).unwrap_or(AGG_TRADES_LIMIT_MAX);
+                What::Trades { from: hole.first, limit: limit.min(AGG_TRADES_LIMIT_MAX) }
+            }
+        };
         actions.push(Action::Ask(Request { id, symbol, name, what, priority }));
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klagg_binance::WeightStatus;
+use klagg_engine::Hole;
 use klagg_kline::{Kline, KlineRecord, SymbolId, Trade, UnixMillis};
 
 use crate::action::RequestId;
@@ -68,8 +69,8 @@ pub enum Event {
         /// What came.
         answer: Answer,
     },
-    /// The engine has lost what it knew of these symbols: it is given the newest klines again.
-    Reseed(Vec<SymbolId>),
+    /// The engine has given up a hole in a symbol's ids.
+    Hole(Hole),
     /// The exchange was asked for its time, and the clock was set by its answer, if there was one.
     ClockMeasured,
     /// How the weight budget stands.

@@ -20,6 +20,7 @@
 mod action;
 mod config;
 mod core;
+mod difference;
 mod error;
 mod event;
 mod load;

@@ -40,6 +40,14 @@ impl Held {
         self.spans[index].add(span.from, span.until);
     }
 
+    /// Forgets every kline, of whatever period, that any of `[from, until)` is part of.
+    pub(crate) fn forget(&mut self, from: UnixMillis, until: UnixMillis) {
+        for (&period, spans) in self.periods.as_slice().iter().zip(&mut self.spans) {
+            let end = period.open_time(until.plus(-1));
+            spans.remove(period.open_time(from), period.next_open_time(end));
+        }
+    }
+
     /// Adds `[from, until)` of the period at `index`, and what can be folded from it upward.
     ///
     /// Both ends must lie on the period's grid.

@@ -52,12 +52,32 @@ pub struct BackfillCounts {
     pub klines_folded: u64,
     /// Klines that were closed here and found equal to the exchange's.
     pub confirmed_equal: u64,
-    /// Klines that were closed here, complete by their ids, and differed: aggregates straddle.
-    pub corrected_closed: u64,
+    /// Klines that were closed here and differed, but not together with their neighbours: an
+    /// aggregate straddles the end of the minute.
+    pub corrected_straddle: u64,
+    /// Klines that were closed here, took late trades, and differed.
+    pub corrected_late: u64,
+    /// Klines that were closed here, complete by their ids, and differed for no known reason.
+    pub corrected_unexplained: u64,
     /// Klines that were provisional here and differed: trades had been missed.
     pub corrected_provisional: u64,
     /// Klines that were confirmed, and for which the exchange now answers differently.
     pub corrected_confirmed: u64,
+    /// Holes in the ids that the engine told of.
+    pub holes: u64,
+    /// Holes left to the klines: too large, not watched, no weight to spare, or the trades were
+    /// not had.
+    pub holes_left: u64,
+    /// Holes filled trade by trade.
+    pub holes_filled: u64,
+    /// Trades fetched for them.
+    pub trades_fetched: u64,
+    /// Folded hours and days that equal the exchange's own.
+    pub checks_equal: u64,
+    /// Folded hours and days that differ: their minutes are fetched anew.
+    pub checks_different: u64,
+    /// Hours and days that could not be checked: not confirmed here, or no answer.
+    pub checks_skipped: u64,
 }
 
 /// A look at the backfill.

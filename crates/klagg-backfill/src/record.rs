@@ -2,13 +2,15 @@
 
 use klagg_kline::{Kline, KlineRecord, KlineStatus};
 
+use crate::difference::{Causes, Differences};
+
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Closed or provisional here, and equal.
     pub(crate) equal: u64,
-    /// Closed here, and different.
-    pub(crate) corrected_closed: u64,
+    /// Closed here, and different, by cause.
+    pub(crate) causes: Causes,
     /// Provisional here, and different.
     pub(crate) corrected_provisional: u64,
     /// Confirmed here, and different: the exchange has changed its mind.
@@ -17,7 +19,13 @@ pub(crate) struct Tally {
 
 /// Records that confirm `official`, given what is held; both ascending. Those that are held as
 /// confirmed already come as they are: another reader of the engine may not have stored them yet.
-pub(crate) fn settle(held: &[KlineRecord], official: &[Kline]) -> (Vec<KlineRecord>, Tally) {
+///
+/// `differences` remembers those of closed minutes from call to call.
+pub(crate) fn settle(
+    held: &[KlineRecord],
+    official: &[Kline],
+    differences: &mut Differences,
+) -> (Vec<KlineRecord>, Tally) {
     let status = KlineStatus::Confirmed;
     let mut tally = Tally::default();
     let mut held = held.iter().peekable();
@@ -33,7 +41,7 @@ pub(crate) fn settle(held: &[KlineRecord], official: &[Kline]) -> (Vec<KlineReco
             (KlineStatus::Confirmed, true) => {}
             (_, true) => tally.equal += 1,
             (KlineStatus::Confirmed, false) => tally.corrected_confirmed += 1,
-            (KlineStatus::Closed, false) => tally.corrected_closed += 1,
+            (KlineStatus::Closed, false) => differences.add(kline, ours, &mut tally.causes),
             (KlineStatus::Provisional | KlineStatus::Open, false) => {
                 tally.corrected_provisional += 1;
             }
@@ -44,6 +52,9 @@ pub(crate) fn settle(held: &[KlineRecord], official: &[Kline]) -> (Vec<KlineReco
         } else {
             KlineRecord { kline: *kline, revision: ours.revision + 1, status }
         });
+    }
+    if let Some(last) = official.last() {
+        differences.pass(last.open_time.plus(60_000), &mut tally.causes);
     }
     (records, tally)
 }
@@ -71,9 +82,10 @@ mod tests {
             held(5, 10, 0, KlineStatus::Confirmed),
         ];
         let official = [kline(0, 10), kline(1, 10), kline(2, 11), kline(3, 11), kline(4, 10)];
-        let (records, tally) = settle(&ours, &official);
-        let expected =
-            Tally { equal: 1, corrected_closed: 1, corrected_provisional: 1, ..Tally::default() };
+        let mut differences = Differences::default();
+        let (records, tally) = settle(&ours, &official, &mut differences);
+        let causes = Causes { late: 1, ..Causes::default() };
+        let expected = Tally { equal: 1, causes, corrected_provisional: 1, ..Tally::default() };
         assert_eq!(tally, expected);
         let seen: Vec<(i64, u32)> = records
             .iter()
@@ -86,7 +98,7 @@ mod tests {
             let before = ours.iter().find(|of| of.kline.open_time == record.kline.open_time);
             assert!(record.supersedes(before.unwrap()));
         }
-        let (records, tally) = settle(&ours, &[kline(5, 12)]);
+        let (records, tally) = settle(&ours, &[kline(5, 12)], &mut differences);
         assert_eq!((records[0].revision, tally.corrected_confirmed), (1, 1));
     }
 }

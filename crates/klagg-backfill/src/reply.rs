@@ -1,6 +1,7 @@
 //! Whether a page of klines is what was asked for. Pure.
 
-use klagg_kline::{Kline, UnixMillis};
+use klagg_engine::Hole;
+use klagg_kline::{Kline, Period, Trade, UnixMillis};
 
 use crate::pages::Page;
 
@@ -37,6 +38,33 @@ pub(crate) fn check(page: &Page, klines: &[Kline], before: Before) -> Result<(),
     Ok(())
 }
 
+/// Checks that `trades` are exactly those that `hole` lacks.
+pub(crate) fn check_trades(hole: &Hole, trades: &[Trade]) -> Result<(), &'static str> {
+    let (Some(first), Some(last)) = (trades.first(), trades.last()) else {
+        return Err("no trade");
+    };
+    if trades.len() as u64 > hole.trades() {
+        return Err("more trades than were asked for");
+    }
+    if first.id != hole.first {
+        return Err("not the first trade that was asked for");
+    }
+    if trades.windows(2).any(|pair| pair[0].id.next() != pair[1].id) {
+        return Err("a hole between trades");
+    }
+    if last.id != hole.last {
+        return Err("the newest trades are missing");
+    }
+    if trades.windows(2).any(|pair| pair[0].time > pair[1].time) {
+        return Err("a trade before the one before it");
+    }
+    let minute = |trade: &Trade| Some(Period::M1.open_time(trade.time));
+    if trades.iter().any(|trade| minute(trade) != hole.minute) {
+        return Err("a trade of another minute");
+    }
+    Ok(())
+}
+
 /// Whether an empty answer for `page` means that the symbol was listed later.
 pub(crate) fn is_before_listing(page: &Page, oldest_known: Option<UnixMillis>) -> bool {
     oldest_known.is_some_and(|oldest| page.until <= oldest)
@@ -44,7 +72,7 @@ pub(crate) fn is_before_listing(page: &Page, oldest_known: Option<UnixMillis>) -
 
 #[cfg(test)]
 mod tests {
-    use klagg_kline::{Period, Price};
+    use klagg_kline::{Price, Quantity, Side, SymbolId, TradeId};
 
     use super::*;
 
@@ -71,6 +99,36 @@ mod tests {
         check(&[9, 10, 11, 12, 13], Before::Known, Err("a kline outside of what was asked for"));
         check(&[10, 11, 12, 13, 14], Before::Known, Err("a kline outside of what was asked for"));
         check(&[], Before::Unknown, Err("no kline"));
+    }
+
+    #[test]
+    fn trades_must_be_exactly_what_a_hole_lacks() {
+        let hole = Hole {
+            symbol: SymbolId(0),
+            first: TradeId(5),
+            last: TradeId(7),
+            minute: Some(UnixMillis(10 * MINUTE)),
+        };
+        let check = |trades: &[(i64, i64)], expected: Result<(), &'static str>| {
+            let of = |&(id, second): &(i64, i64)| {
+                let time = UnixMillis(10 * MINUTE + second * 1_000);
+                let (price, quantity) = (Price::from_scaled(1), Quantity::from_scaled(1));
+                Trade::new(TradeId(id), time, price, quantity, 1, Side::Buy).unwrap()
+            };
+            let trades: Vec<Trade> = trades.iter().map(of).collect();
+            assert_eq!(check_trades(&hole, &trades), expected, "{trades:?}");
+        };
+        check(&[(5, 0), (6, 59), (7, 59)], Ok(()));
+        check(&[], Err("no trade"));
+        check(&[(5, 0), (6, 0), (7, 0), (8, 0)], Err("more trades than were asked for"));
+        check(&[(4, 0), (5, 0), (6, 0)], Err("not the first trade that was asked for"));
+        check(&[(6, 0), (7, 0)], Err("not the first trade that was asked for"));
+        check(&[(5, 0), (7, 0)], Err("a hole between trades"));
+        check(&[(5, 0), (6, 0), (6, 0)], Err("a hole between trades"));
+        check(&[(5, 0), (6, 0)], Err("the newest trades are missing"));
+        check(&[(5, 1), (6, 0), (7, 2)], Err("a trade before the one before it"));
+        check(&[(5, 1), (6, 2), (7, 60)], Err("a trade of another minute"));
+        check(&[(5, -1), (6, 2), (7, 3)], Err("a trade of another minute"));
     }
 
     #[test]

@@ -46,6 +46,24 @@ impl Spans {
         debug_assert!(self.spans.windows(2).all(|pair| pair[0].until < pair[1].from));
     }
 
+    /// Takes `[from, until)` out.
+    pub fn remove(&mut self, from: UnixMillis, until: UnixMillis) {
+        if from >= until {
+            return;
+        }
+        let first = self.spans.partition_point(|span| span.until <= from);
+        let last = self.spans.partition_point(|span| span.from < until);
+        let cut = self.spans[first..last].iter();
+        let left = cut.flat_map(|span| {
+            let (before, after) = (span.until.min(from), span.from.max(until));
+            let kept = [(span.from, before), (after, span.until)];
+            kept.into_iter().filter(|(from, until)| from < until)
+        });
+        let left: Vec<Span> = left.map(|(from, until)| Span { from, until }).collect();
+        self.spans.splice(first..last, left);
+        debug_assert!(self.spans.windows(2).all(|pair| pair[0].until < pair[1].from));
+    }
+
     /// Whether all of `[from, until)` is held.
     pub fn covers(&self, from: UnixMillis, until: UnixMillis) -> bool {
         let at = self.spans.partition_point(|span| span.until < until);
@@ -98,16 +116,17 @@ mod tests {
 
         #[test]
         fn spans_behave_like_a_set_of_instants(
-            stretches in prop::collection::vec((0_i64..40, 0_i64..12), 0..12),
+            stretches in prop::collection::vec((0_i64..40, 0_i64..12, prop::bool::weighted(0.7)), 0..16),
             from in 0_i64..45,
             length in 0_i64..45,
         ) {
             let mut spans = Spans::new();
             let mut held = [false; 100];
-            for &(start, length) in &stretches {
-                spans.add(UnixMillis(start), UnixMillis(start + length));
+            for &(start, length, adds) in &stretches {
+                let (from, until) = (UnixMillis(start), UnixMillis(start + length));
+                if adds { spans.add(from, until) } else { spans.remove(from, until) }
                 for at in start..start + length {
-                    held[usize::try_from(at).unwrap()] = true;
+                    held[usize::try_from(at).unwrap()] = adds;
                 }
             }
             let holds = |at: i64| held[usize::try_from(at).unwrap()];

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klagg_kline::{Kline, PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{Kline, PeriodSet, SymbolId, TradeId, UnixMillis};
 
+use crate::difference::Differences;
 use crate::pages::Page;
 use crate::plan::{Held, Wanted};
 use crate::reply::{Before, check, is_before_listing};
@@ -39,6 +40,12 @@ pub(crate) struct SymbolState {
     pub(crate) is_refused: bool,
     /// Whether one of the minutes since the anchor may be provisional.
     pub(crate) is_doubtful: bool,
+    /// When an hour and a day of it are next compared with the exchange's own.
+    pub(crate) check_at: Option<UnixMillis>,
+    /// Holes up to this id have been asked for, or were not worth it.
+    pub(crate) repaired_until: Option<TradeId>,
+    /// Differences of its closed minutes that are not counted yet.
+    pub(crate) differences: Differences,
     /// Pages in a row that came and were not what was asked for.
     pub(crate) odd_pages: u32,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
@@ -70,6 +77,9 @@ impl SymbolState {
             retry_at: Duration::ZERO,
             is_refused: false,
             is_doubtful: false,
+            check_at: None,
+            repaired_until: None,
+            differences: Differences::default(),
             odd_pages: 0,
             ends_at: None,
             periods: periods.clone(),

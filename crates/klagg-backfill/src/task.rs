@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use klagg_binance::{KlineQuery, Priority, RestClient};
-use klagg_engine::{EngineControl, EngineError, HistoryPage};
+use klagg_engine::{EngineControl, EngineError, HistoryPage, Hole};
 use klagg_kline::{KlineRecord, PeriodSet, SymbolId, UnixMillis};
 use klagg_store::{StoredKline, SubmitError};
 use klagg_symbols::SymbolIndex;
@@ -44,7 +44,8 @@ pub async fn backfill_task(
     parts: BackfillParts,
 ) -> Result<BackfillCounts, BackfillError> {
     let BackfillParts { rest, index, engine, history, pages, store, clock, progress, .. } = parts;
-    let BackfillParts { mut live_from, mut commands, mut shutdown, .. } = parts;
+    let BackfillParts { live_from, commands, holes, mut shutdown, .. } = parts;
+    let mut sources = Sources { live_from, commands, holes };
     let periods = config.periods.clone();
     let (writer, loader) = match store {
         Some(StoreParts { reader, writer }) => {
@@ -68,7 +69,7 @@ pub async fn backfill_task(
     let outcome = tokio::select! {
         biased;
         () = stopped(&mut shutdown) => Ok(()),
-        outcome = shell.run(symbols, &mut live_from, &mut commands) => outcome,
+        outcome = shell.run(symbols, &mut sources) => outcome,
     };
     outcome.map(|()| shell.core.progress().counts)
 }
@@ -92,6 +93,13 @@ struct Shell {
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
 }
 
+/// Who tells what happens, besides the exchange and the store.
+struct Sources {
+    live_from: watch::Receiver<Option<UnixMillis>>,
+    commands: mpsc::Receiver<BackfillCommand>,
+    holes: mpsc::Receiver<Hole>,
+}
+
 /// What was under way and has ended.
 enum Done {
     Answered(RequestId, Answer),
@@ -103,10 +111,10 @@ impl Shell {
     async fn run(
         &mut self,
         symbols: Vec<SymbolId>,
-        live_from: &mut watch::Receiver<Option<UnixMillis>>,
-        commands: &mut mpsc::Receiver<BackfillCommand>,
+        sources: &mut Sources,
     ) -> Result<(), BackfillError> {
-        let (mut waits_for_live, mut obeys) = (true, true);
+        let Sources { live_from, commands, holes } = sources;
+        let (mut waits_for_live, mut obeys, mut hears) = (true, true, true);
         let added = self.added(&symbols);
         self.tell(added);
         loop {
@@ -124,6 +132,10 @@ impl Shell {
                 command = commands.recv(), if obeys => match command {
                     Some(command) => self.obey(command),
                     None => obeys = false,
+                },
+                hole = holes.recv(), if hears => match hole {
+                    Some(hole) => self.tell(Event::Hole(hole)),
+                    None => hears = false,
                 },
                 since = live_from.wait_for(Option::is_some), if waits_for_live => {
                     // Without anybody to tell, nothing live will have to be met.
@@ -173,7 +185,6 @@ impl Shell {
         let event = match command {
             BackfillCommand::Add(symbols) => self.added(&symbols),
             BackfillCommand::Retire(symbols) => Event::Retired(symbols),
-            BackfillCommand::Reseed(symbols) => Event::Reseed(symbols),
             BackfillCommand::Watch(symbols) => Event::Watched(symbols),
         };
         self.tell(event);
@@ -220,6 +231,9 @@ impl Shell {
                 Action::MeasureClock => self.under_way.push(measure(self.rest.clone())),
                 Action::Supply { symbol, index, records } => {
                     self.outlet.supply(symbol, index, records)?;
+                }
+                Action::Fill { symbol, trades } => {
+                    self.outlet.taken(symbol, self.outlet.engine.fill(symbol, trades))?;
                 }
                 Action::Say(notice) => say(&notice),
                 Action::Progress => self.publish(),
@@ -299,7 +313,16 @@ impl Outlet {
         index: usize,
         records: Vec<KlineRecord>,
     ) -> Result<(), BackfillError> {
-        match self.engine.supply(symbol, self.periods.get(index), records) {
+        let supplied = self.engine.supply(symbol, self.periods.get(index), records);
+        self.taken(symbol, supplied)
+    }
+
+    fn taken(
+        &self,
+        symbol: SymbolId,
+        outcome: Result<(), EngineError>,
+    ) -> Result<(), BackfillError> {
+        match outcome {
             Err(error @ EngineError::WorkerGone { .. }) => Err(BackfillError::Engine(error)),
             Err(error) => {
                 tracing::error!(%symbol, %error, "the engine refused klines");

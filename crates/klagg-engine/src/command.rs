@@ -1,6 +1,6 @@
 //! What a worker is told besides trades. Commands have their own lane, served before trades.
 
-use klagg_kline::{KlineRecord, Price, SymbolId, TradeId};
+use klagg_kline::{KlineRecord, Price, SymbolId, Trade, TradeId};
 
 /// Number of a feed: a source whose exchange time and interruptions concern its own symbols.
 ///
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Doubt(SymbolId),
     /// Closed klines from outside: official ones, or stored ones.
     Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
+    /// The trades that a hole of this symbol lacks.
+    Fill { symbol: SymbolId, trades: Vec<Trade> },
     /// Break, or stand still: see [`EngineControl::fault`](crate::EngineControl::fault).
     #[cfg(debug_assertions)]
     Fault(WorkerFault),

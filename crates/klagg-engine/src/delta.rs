@@ -2,6 +2,8 @@
 
 use klagg_kline::{KlineRecord, SymbolId, UnixMillis};
 
+use crate::fill::Hole;
+
 /// One kline with its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KlineData {
@@ -57,6 +59,12 @@ pub struct WorkerCounters {
     pub supply_refused: u64,
     /// Supplied klines older than what is kept here.
     pub supply_ignored: u64,
+    /// Holes that were filled after all.
+    pub fills: u64,
+    /// Fillings that were not exactly what a hole lacks, or came too late.
+    pub fills_refused: u64,
+    /// Holes that nobody was told of, because nobody took them in time; klines repair them.
+    pub holes_dropped: u64,
     /// Interruptions of feeds.
     pub interruptions: u64,
     /// Times that the worker broke and started again.
@@ -84,6 +92,8 @@ pub struct WorkerDelta {
     /// Symbols that are folded no more: what a reader holds open of them, apart from what this
     /// delta says, ended with them. To be heard before the other lists.
     pub ended: Vec<SymbolId>,
+    /// Holes that were given up.
+    pub holes: Vec<Hole>,
     /// What the worker did so far.
     pub counters: WorkerCounters,
     /// Closed klines dropped so far because nobody took them in time.
@@ -102,6 +112,7 @@ impl WorkerDelta {
             open: Vec::new(),
             closed: Vec::new(),
             ended: Vec::new(),
+            holes: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

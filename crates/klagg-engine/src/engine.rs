@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId};
+use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId, Trade};
 
 use crate::command::Command;
 #[cfg(debug_assertions)]
@@ -213,6 +213,15 @@ impl EngineControl {
         let period_index =
             self.periods.index_of(period).ok_or(EngineError::PeriodNotConfigured(period))?;
         self.send(symbol, Command::Supply { symbol, period_index, records })
+    }
+
+    /// Hands over the trades that a [`Hole`](crate::Hole) lacks: exactly those, in order. They
+    /// make its minute whole again; anything else is refused and counted.
+    ///
+    /// # Errors
+    /// As [`EngineControl::add_symbol`].
+    pub fn fill(&self, symbol: SymbolId, trades: Vec<Trade>) -> Result<(), EngineError> {
+        self.send(symbol, Command::Fill { symbol, trades })
     }
 
     /// Breaks or stalls a worker. For tests of whoever embeds an engine; not in release builds.

@@ -71,6 +71,7 @@ mod delta;
 mod engine;
 mod error;
 mod feed;
+mod fill;
 mod history;
 mod levels;
 mod outgoing;
@@ -92,6 +93,7 @@ pub use delta::{KlineData, WorkerCounters, WorkerDelta};
 pub use engine::{Engine, EngineControl, EngineReport};
 pub use error::EngineError;
 pub use feed::{EngineFeed, FeedFull, FeedTrade};
+pub use fill::Hole;
 pub use history::{
     ApplyOutcome, ChangeCursor, ChangedKline, HistoryConfig, HistoryPage, HistoryQuery,
     HistoryReader, HistoryWriter, Keep, history,

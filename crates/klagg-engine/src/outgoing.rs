@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 
 use klagg_kline::{KlineRecord, SymbolId};
 
+use crate::fill::Hole;
 use crate::levels::Closing;
 use crate::{KlineData, WorkerCounters};
+
+/// Holes that wait to be told of; more are left to the klines that repair them anyway.
+const HOLES_MAX: usize = 1_024;
 
 /// Closed klines in the order in which they closed, each kept until the delta that carried it is
 /// acknowledged. Bounded: when full, the oldest is dropped and counted.
@@ -18,6 +22,8 @@ pub(crate) struct Outgoing {
     /// Symbols that are folded no more, each with the number of the first delta that says so. As
     /// many as were retired between two deltas.
     ended: Vec<(u64, SymbolId)>,
+    /// Holes that were given up, each with the number of the first delta that tells of it.
+    holes: VecDeque<(u64, Hole)>,
     /// Number of the delta that will carry what happens now.
     pub(crate) epoch: u64,
     pub(crate) counters: WorkerCounters,
@@ -30,6 +36,7 @@ impl Outgoing {
             closed_max,
             closed_dropped: 0,
             ended: Vec::new(),
+            holes: VecDeque::new(),
             epoch: 1,
             counters: WorkerCounters::default(),
         }
@@ -39,6 +46,7 @@ impl Outgoing {
     pub(crate) fn take_over(&mut self, broken: &mut Self, epoch: u64) {
         self.closed = std::mem::take(&mut broken.closed);
         self.ended = std::mem::take(&mut broken.ended);
+        self.holes = std::mem::take(&mut broken.holes);
         self.closed_dropped = broken.closed_dropped;
         self.counters = broken.counters;
         self.epoch = epoch;
@@ -77,11 +85,25 @@ impl Outgoing {
         self.ended.iter().map(|&(_, symbol)| symbol)
     }
 
+    /// Tells of a hole; when there are too many, the oldest is dropped and counted.
+    pub(crate) fn tell_hole(&mut self, hole: Hole) {
+        if self.holes.len() >= HOLES_MAX {
+            self.holes.pop_front();
+            self.counters.holes_dropped += 1;
+        }
+        self.holes.push_back((self.epoch, hole));
+    }
+
+    pub(crate) fn holes(&self) -> impl Iterator<Item = Hole> {
+        self.holes.iter().map(|&(_, hole)| hole)
+    }
+
     /// Forgets what deltas up to `sequence` carried.
     pub(crate) fn acknowledge(&mut self, sequence: u64) {
         let delivered = self.closed.partition_point(|&(epoch, _)| epoch <= sequence);
         self.closed.drain(..delivered);
         self.ended.retain(|&(epoch, _)| epoch > sequence);
+        self.holes.retain(|&(epoch, _)| epoch > sequence);
     }
 
     pub(crate) fn closed(&self) -> impl Iterator<Item = &KlineData> {

@@ -7,6 +7,7 @@
 
 use klagg_kline::{Kline, KlineStatus, Price, Trade, TradeId, UnixMillis};
 
+use crate::fill::Hole;
 use crate::levels::Levels;
 use crate::outgoing::Scope;
 use crate::symbol::{Cold, Copies, Coverage, Life, MINUTE_MS, Slot, minute_of};
@@ -54,8 +55,7 @@ impl Desk<'_> {
             return;
         }
         if trade.id < next {
-            let straggler =
-                self.cold.hole.is_some_and(|(first, last)| first <= trade.id && trade.id <= last);
+            let straggler = self.cold.gaps.hold(trade.id);
             *(if straggler { &mut counters.stragglers } else { &mut counters.duplicates }) += 1;
         } else if trade.id == next {
             self.apply(trade);
@@ -97,9 +97,9 @@ impl Desk<'_> {
             if let Some(levels) = self.levels {
                 levels.set_listed_at(minute);
             }
-            self.slot.broken_until = self.slot.broken_until.max(UnixMillis(minute.0 - 1));
+            self.break_until(UnixMillis(minute.0 - 1));
         } else {
-            self.slot.broken_until = self.slot.broken_until.max(minute);
+            self.break_until(minute);
         }
         // Minutes open since before the first trade close while coverage is still unknown.
         self.advance_to(minute);
@@ -288,14 +288,29 @@ impl Desk<'_> {
         let counters = &mut self.scope.out.counters;
         counters.gaps += 1;
         counters.gap_trades += trade.id.0.abs_diff(next.0);
-        self.cold.hole = Some((next, TradeId(trade.id.0 - 1)));
-        self.slot.broken_until = self.slot.broken_until.max(minute_of(trade.time));
+        let (symbol, last) = (self.slot.symbol, TradeId(trade.id.0 - 1));
+        let minute = minute_of(trade.time);
+        let open = &self.slot.open;
+        let holds_last = open.has_ids() && open.last_id.next() == next;
+        let from = if holds_last { open.open_time } else { UnixMillis(i64::MIN) };
+        // Raw ids have holes that no trade will ever fill.
+        let can_be_filled = self.rules.continuity == Continuity::Checked && from == minute;
+        let hole = Hole { symbol, first: next, last, minute: can_be_filled.then_some(minute) };
+        self.cold.gaps.add(hole, from, minute);
+        self.scope.out.tell_hole(hole);
+        self.slot.broken_until = self.slot.broken_until.max(minute);
         if let Some(levels) = self.levels {
             levels.ring(0).iter_mut().for_each(|child| child.unproven = false);
         }
         self.cold.has_unproven = false;
         self.slot.next_id = trade.id;
         self.cold.coverage = Coverage::Proven;
+    }
+
+    /// Minutes up to this one are provisional, whatever comes.
+    fn break_until(&mut self, minute: UnixMillis) {
+        self.cold.gaps.break_until(minute);
+        self.slot.broken_until = self.slot.broken_until.max(minute);
     }
 
     /// The feed was cut off.

@@ -283,11 +283,25 @@ impl Shard {
         self.mark_changed(index);
     }
 
+    /// Takes the trades that a [`Hole`](crate::Hole) lacks: exactly those, in order. Anything else
+    /// is refused and counted.
+    pub fn fill(&mut self, symbol: SymbolId, trades: &[Trade]) {
+        let (worker, index) = self.route.place(symbol);
+        let desk = if worker == self.worker { self.desk(index) } else { None };
+        let Some((mut desk, _)) = desk else {
+            self.out.counters.fills_refused += 1;
+            return;
+        };
+        desk.fill(trades);
+        self.mark_changed(index);
+    }
+
     pub(crate) fn on_command(&mut self, command: Command) {
         match command {
             Command::Add(spec) => self.add_symbol(&spec),
             Command::Retire(symbol) => self.retire_symbol(symbol),
             Command::Doubt(symbol) => self.doubt_symbol(symbol),
+            Command::Fill { symbol, trades } => self.fill(symbol, &trades),
             Command::Supply { symbol, period_index, records } => {
                 self.supply(symbol, period_index, &records);
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use klagg_kline::{Kline, KlineStatus, Price, SymbolId, Trade, TradeId, UnixMillis};
 
+use crate::fill::Gaps;
 use crate::levels::{Closing, Levels};
 use crate::outgoing::Scope;
 use crate::{FeedId, NewSymbolSpec};
@@ -138,8 +139,8 @@ pub(crate) struct Cold {
     pub(crate) held: VecDeque<Trade>,
     /// Exchange time at which the hole is given up.
     pub(crate) held_until: UnixMillis,
-    /// The last hole that was given up: first and last id.
-    pub(crate) hole: Option<(TradeId, TradeId)>,
+    /// Holes that were given up.
+    pub(crate) gaps: Gaps,
 }
 
 impl Cold {
@@ -158,7 +159,7 @@ impl Cold {
             has_unproven: false,
             held: VecDeque::new(),
             held_until: UnixMillis(i64::MAX),
-            hole: None,
+            gaps: Gaps::default(),
         }
     }
 }

@@ -163,10 +163,11 @@ proptest! {
             }
         }
         shuffled.sort_by_key(|&(place, ..)| place);
+        // Longer than the twelve places by which a trade is late can last.
         let rules = SequencerConfig {
             continuity: Continuity::Checked,
             held_max: 1_000,
-            hold_ms: 3_600_000,
+            hold_ms: 13 * 20 * MINUTE,
         };
         let mut reordered = shard(rules);
         for (_, symbol, trade) in &shuffled {

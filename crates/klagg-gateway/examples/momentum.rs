@@ -156,6 +156,7 @@ pub(crate) async fn run(
         readers: engine.take_readers(),
         history: history_writer,
         pages: mpsc::channel(1).1,
+        holes: mpsc::channel(1).0,
         klines: klines_tx,
         db_queue: mpsc::channel(1).0,
         shutdown: shutdown_rx,

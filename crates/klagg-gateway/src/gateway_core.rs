@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use klagg_engine::{HistoryPage, HistoryWriter, KlineData, WorkerDelta};
+use klagg_engine::{HistoryPage, HistoryWriter, Hole, KlineData, WorkerDelta};
 use klagg_kline::{KlineStatus, UnixMillis};
 
 use crate::buffers::Buffers;
@@ -23,6 +23,8 @@ use crate::{GatewayConfig, GatewayCounters, GatewayError, GlobalKlines, WorkerSt
 
 /// Newest klines of history pages that wait for the next tick. Full: pages wait in their queue.
 const PENDING_MAX: usize = 4_096;
+/// Holes that wait to be told of. Full: further ones are left to the klines that repair them.
+const HOLES_MAX: usize = 4_096;
 
 /// Whether an answer came within the timeout of its pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,7 @@ pub struct GatewayCore {
     workers: Vec<WorkerSlot>,
     counters: GatewayCounters,
     pending: Vec<KlineData>,
+    holes: Vec<Hole>,
     alarm_threshold: u32,
     symbols_max: usize,
 }
@@ -125,6 +128,7 @@ impl GatewayCore {
             workers: std::iter::repeat_with(WorkerSlot::default).take(workers).collect(),
             counters: GatewayCounters::default(),
             pending: Vec::with_capacity(PENDING_MAX),
+            holes: Vec::new(),
             alarm_threshold: config.alarm_threshold,
             symbols_max: config.symbols_max,
         })
@@ -160,6 +164,9 @@ impl GatewayCore {
         };
         if newest {
             delta.ended.iter().for_each(|&symbol| writing.draft.end(symbol));
+            let told = delta.holes.len().min(HOLES_MAX - self.holes.len());
+            self.holes.extend(&delta.holes[..told]);
+            writing.counters.holes_untold += (delta.holes.len() - told) as u64;
         }
         for data in &delta.closed {
             writing.write(data);
@@ -273,6 +280,16 @@ impl GatewayCore {
             let period_index = u8::try_from(period_index).expect("at most fifteen periods");
             self.pending.push(KlineData { symbol: page.symbol, period_index, record: *record });
         }
+    }
+
+    /// Takes the holes out of which workers told since the last call.
+    pub fn take_holes(&mut self) -> Vec<Hole> {
+        std::mem::take(&mut self.holes)
+    }
+
+    /// Nobody could be told of a hole.
+    pub fn hole_untold(&mut self) {
+        self.counters.holes_untold += 1;
     }
 
     /// A persistence wake-up found no room. Returns how many so far.

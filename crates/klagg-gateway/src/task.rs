@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use klagg_engine::{HistoryPage, HistoryWriter, WorkerReadHandle};
+use klagg_engine::{HistoryPage, HistoryWriter, Hole, WorkerReadHandle};
 use klagg_kline::UnixMillis;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
@@ -41,6 +41,8 @@ pub struct GatewayParts {
     pub pages: mpsc::Receiver<HistoryPage>,
     /// The real-time path: always the newest snapshot.
     pub klines: watch::Sender<Arc<GlobalKlines>>,
+    /// Takes the holes that workers tell of. Full is no loss: klines repair them.
+    pub holes: mpsc::Sender<Hole>,
     /// The persistence path: a wake-up with each snapshot. Full is no loss, for the writer reads
     /// what it lacks from the history.
     pub db_queue: mpsc::Sender<Arc<GlobalKlines>>,
@@ -75,14 +77,15 @@ pub async fn gateway_task(
     parts: GatewayParts,
     clock: impl Fn() -> UnixMillis + Send + Sync + 'static,
 ) -> Result<GatewayReport, GatewayError> {
-    let GatewayParts { readers, history, mut pages, klines, db_queue, mut shutdown } = parts;
+    let GatewayParts { readers, history, mut pages, klines, holes, db_queue, .. } = parts;
+    let mut shutdown = parts.shutdown;
     let misplaced = readers.iter().enumerate().find(|(place, reader)| reader.worker() != *place);
     if let Some((place, reader)) = misplaced {
         return Err(GatewayError::WorkersOutOfOrder { place, worker: reader.worker() });
     }
     let core = GatewayCore::new(&config, readers.len(), history)?;
     let puller = Puller::new(readers, config.worker_timeout);
-    let mut gateway = Gateway { core, puller, klines, db_queue, warned_at: None };
+    let mut gateway = Gateway { core, puller, klines, holes, db_queue, warned_at: None };
 
     let mut ticks = interval(config.cadence);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -111,6 +114,7 @@ struct Gateway {
     core: GatewayCore,
     puller: Puller,
     klines: watch::Sender<Arc<GlobalKlines>>,
+    holes: mpsc::Sender<Hole>,
     db_queue: mpsc::Sender<Arc<GlobalKlines>>,
     warned_at: Option<Instant>,
 }
@@ -119,6 +123,12 @@ impl Gateway {
     async fn tick(&mut self, clock: &(impl Fn() -> UnixMillis + Sync)) {
         self.puller.pull(&mut self.core, clock, log_notice).await;
         self.publish(clock());
+        for hole in self.core.take_holes() {
+            // Closed: nobody repairs by trades here.
+            if let Err(mpsc::error::TrySendError::Full(_)) = self.holes.try_send(hole) {
+                self.core.hole_untold();
+            }
+        }
     }
 
     fn publish(&mut self, now: UnixMillis) {

@@ -69,6 +69,8 @@ pub struct GatewayCounters {
     pub copied: u64,
     /// Wake-ups that the persistence queue had no room for.
     pub db_queue_full: u64,
+    /// Holes that nobody was told of, because nobody listened; klines repair them.
+    pub holes_untold: u64,
     /// Closed klines that workers had to forget before they could be pulled. Lost.
     pub closed_dropped: u64,
 }

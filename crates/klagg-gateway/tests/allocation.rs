@@ -33,6 +33,7 @@ fn delta(worker: u32, tick: i64) -> WorkerDelta {
         open: traded.map(|at| data(at, record(minute, tick, KlineStatus::Open))).collect(),
         closed: closed.map(|at| data(at, record(minute - 1, tick, KlineStatus::Closed))).collect(),
         ended: Vec::new(),
+        holes: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,
         is_last: false,

@@ -138,6 +138,7 @@ impl Model {
             open: changed.filter_map(|at| open.get(at).map(|open| data(*at, *open))).collect(),
             closed: one.closed.clone(),
             ended: Vec::new(),
+            holes: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

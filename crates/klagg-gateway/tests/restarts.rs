@@ -159,6 +159,7 @@ fn empty_delta(worker: usize) -> WorkerDelta {
         open: Vec::new(),
         closed: Vec::new(),
         ended: Vec::new(),
+        holes: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,
         is_last: false,

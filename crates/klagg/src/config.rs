@@ -112,6 +112,7 @@ pub(crate) struct Backfill {
     pub(crate) enabled: bool,
     pub(crate) confirm: bool,
     pub(crate) concurrency: usize,
+    pub(crate) watched: Vec<String>,
 }
 
 /// Persistence.

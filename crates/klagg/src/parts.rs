@@ -199,7 +199,7 @@ pub(crate) fn backfill(config: &Config) -> BackfillConfig {
         } else {
             Confirmation::Doubtful
         },
-        watched: Vec::new(),
+        watched: config.backfill.watched.clone(),
         tick: Duration::from_millis(250),
         live_patience: Duration::from_secs(30),
         retry_pause: Duration::from_secs(5),

@@ -7,9 +7,11 @@ use klagg_engine::{HistoryQuery, Keep};
 use klagg_kline::{Kline, KlineRecord, KlineStatus, SymbolId};
 
 use super::passes::Outcome;
-use super::{Asked, BackfillCore, Owner, UNWELL_PAUSE_MIN, Unwell};
+use super::{Asked, BackfillCore, Owner, Subject, UNWELL_PAUSE_MIN, Unwell};
 use crate::action::{Action, Notice, RequestId};
+use crate::difference::Differences;
 use crate::event::{Answer, Failure, Now};
+use crate::pages::Page;
 use crate::plan::Depth;
 use crate::record::settle;
 use crate::state::Confirmed;
@@ -23,30 +25,41 @@ impl BackfillCore {
         actions: &mut Vec<Action>,
     ) {
         let Some(asked) = self.asked.remove(&id) else { return };
-        if asked.owner == Owner::Settled {
-            self.settle_settled(now, asked.page);
+        let Asked { symbol, subject, owner, .. } = asked;
+        if !matches!(answer, Answer::Failed(Failure::Exchange)) {
+            self.unwell = Unwell::default();
         }
-        let outcome = match answer {
-            Answer::Klines(klines) => {
-                self.unwell = Unwell::default();
-                self.on_page(now, asked, klines, actions)
-            }
-            Answer::Trades(_) => {
-                self.failed(now, asked.symbol, Failure::Odd);
-                Outcome::Failed
-            }
-            Answer::Failed(failure) => {
-                self.failed(now, asked.symbol, failure);
-                match failure {
-                    Failure::Exchange => Outcome::Postponed,
-                    Failure::Refused | Failure::Odd => Outcome::Failed,
+        match (subject, answer) {
+            (Subject::Klines { index, page }, answer) => {
+                if matches!(owner, Owner::Settled | Owner::Check) {
+                    self.settle_settled(now, page);
+                }
+                let outcome = match answer {
+                    Answer::Klines(klines) if owner == Owner::Check => {
+                        self.on_check(symbol, (index, page), &klines, actions);
+                        Outcome::Taken
+                    }
+                    Answer::Klines(klines) => {
+                        self.on_page(now, symbol, (index, page), klines, actions)
+                    }
+                    Answer::Failed(failure) => self.failed(now, asked, failure),
+                    Answer::Trades(_) => self.failed(now, asked, Failure::Odd),
+                };
+                if let Owner::Pass(pass) = owner {
+                    self.on_pass_page(pass, page, outcome);
                 }
             }
-        };
-        if let Owner::Pass(pass) = asked.owner {
-            self.on_pass_page(pass, asked.page, outcome);
+            (Subject::Trades(hole), Answer::Trades(trades)) => {
+                self.on_trades(&hole, trades, actions);
+            }
+            (Subject::Trades(_), Answer::Failed(failure)) => {
+                self.failed(now, asked, failure);
+            }
+            (Subject::Trades(_), Answer::Klines(_)) => {
+                self.failed(now, asked, Failure::Odd);
+            }
         }
-        if !matches!(asked.owner, Owner::Pass(_)) && self.due.is_empty() {
+        if matches!(owner, Owner::Doubtful | Owner::Settled) && self.due.is_empty() {
             // What it brought may be all that was waited for.
             self.look_at = self.look_at.min(now.local);
         }
@@ -55,11 +68,11 @@ impl BackfillCore {
     fn on_page(
         &mut self,
         now: Now,
-        asked: Asked,
+        symbol: SymbolId,
+        (index, page): (usize, Page),
         klines: Vec<Kline>,
         actions: &mut Vec<Action>,
     ) -> Outcome {
-        let Asked { symbol, index, page, .. } = asked;
         let settled = self.settled(now);
         let Some(state) = self.states.get_mut(&symbol) else { return Outcome::Taken };
         let fetched = klines.len() as u64;
@@ -93,8 +106,18 @@ impl BackfillCore {
     }
 
     /// Counts a failure, and leaves the symbol alone for a while; everybody, if it is nobody's.
-    fn failed(&mut self, now: Now, symbol: SymbolId, failure: Failure) {
-        if let Some(state) = self.states.get_mut(&symbol) {
+    fn failed(&mut self, now: Now, asked: Asked, failure: Failure) -> Outcome {
+        let Asked { symbol, owner, .. } = asked;
+        match owner {
+            Owner::Repair => self.count(|counts| counts.holes_left += 1),
+            Owner::Check => self.count(|counts| counts.checks_skipped += 1),
+            Owner::Pass(_) | Owner::Doubtful | Owner::Settled => {
+                self.count(|counts| counts.pages_failed += 1);
+            }
+        }
+        // That trades are refused or odd tells nothing about klines.
+        let of_klines = owner != Owner::Repair;
+        if of_klines && let Some(state) = self.states.get_mut(&symbol) {
             state.retry_at = now.local + self.config.retry_pause;
             state.is_refused = failure == Failure::Refused;
             state.odd_pages += u32::from(failure != Failure::Exchange);
@@ -107,8 +130,9 @@ impl BackfillCore {
                 let doubled = UNWELL_PAUSE_MIN.saturating_mul(1 << (*failures - 1).min(16));
                 *until = now.local + doubled.min(self.config.retry_pause);
             }
+            return Outcome::Postponed;
         }
-        self.count(|counts| counts.pages_failed += 1);
+        Outcome::Failed
     }
 
     /// Hands confirmed klines to the history, the store and the engine.
@@ -125,12 +149,18 @@ impl BackfillCore {
         let (limit, keep) = (klines.len(), Keep::Oldest);
         let query = HistoryQuery { from: Some(from), to: Some(to), limit, keep };
         let held = self.history.read(symbol, index, &query);
-        let (records, tally) = settle(&held, &klines);
-        let Some(state) = self.states.get(&symbol) else { return };
+        let Some(state) = self.states.get_mut(&symbol) else { return };
+        let mut longer = Differences::default();
+        let differences = if index == 0 { &mut state.differences } else { &mut longer };
+        let (records, tally) = settle(&held, &klines, differences);
         if tally.corrected_confirmed > 0 {
             let (name, period) = (state.name.clone(), self.config.periods.get(index));
             let count = tally.corrected_confirmed;
             actions.push(Action::Say(Notice::ConfirmedChanged { name, period, count }));
+        }
+        if index == 0 && tally.causes.unexplained > 0 {
+            let (name, count) = (state.name.clone(), tally.causes.unexplained);
+            actions.push(Action::Say(Notice::Unexplained { name, count }));
         }
         // The engine compares for itself, also what the history had. It refuses a minute that is
         // open to it and holds trades, as where the feed is behind: the newest of the last time.
@@ -139,7 +169,9 @@ impl BackfillCore {
         if index == 0 {
             self.count(|counts| {
                 counts.confirmed_equal += tally.equal;
-                counts.corrected_closed += tally.corrected_closed;
+                counts.corrected_straddle += tally.causes.straddle;
+                counts.corrected_late += tally.causes.late;
+                counts.corrected_unexplained += tally.causes.unexplained;
                 counts.corrected_provisional += tally.corrected_provisional;
                 counts.corrected_confirmed += tally.corrected_confirmed;
             });

@@ -12,8 +12,9 @@ use klagg_binance::{Priority, WeightBudget, klines_weight};
 use klagg_engine::{ChangedKline, HistoryQuery, Keep};
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
 
+use super::check::next_check;
 use super::stages::Seam;
-use super::{Asked, BackfillCore, Owner};
+use super::{Asked, BackfillCore, Owner, Subject};
 use crate::action::{Action, Notice};
 use crate::config::Confirmation;
 use crate::event::Now;
@@ -60,6 +61,7 @@ impl BackfillCore {
         if let Some(state) = self.states.get_mut(&symbol) {
             state.anchor.get_or_insert(anchor);
             state.is_doubtful = true;
+            state.check_at.get_or_insert(next_check(symbol, now.exchange));
         }
     }
 
@@ -84,6 +86,7 @@ impl BackfillCore {
             });
         }
         self.find_due(now, until);
+        self.find_checks(now);
     }
 
     /// Marks symbols of which a minute may have become provisional since the last look.
@@ -206,17 +209,24 @@ impl BackfillCore {
         issued
     }
 
-    /// Asks for pages of settled minutes, as far as `room` and their own budget go.
-    pub(super) fn issue_settled(&mut self, now: Now, room: usize, actions: &mut Vec<Action>) {
-        for _ in 0..room {
-            let Some(due) = self.due.front() else { return };
-            if !due.urgency.is_settled || !self.spend_settled(now, due.page) {
-                return;
-            }
-            if let Some(due) = self.due.pop_front() {
-                self.ask_minutes(due, Owner::Settled, Priority::Normal, actions);
-            }
+    /// Asks for pages of settled minutes, as far as `room` and their own budget go; gives how many.
+    pub(super) fn issue_settled(
+        &mut self,
+        now: Now,
+        room: usize,
+        actions: &mut Vec<Action>,
+    ) -> usize {
+        let mut issued = 0;
+        while issued < room
+            && let Some(&due) = self.due.front()
+            && due.urgency.is_settled
+            && self.spend_settled(now, due.page)
+        {
+            self.due.pop_front();
+            self.ask_minutes(due, Owner::Settled, Priority::Normal, actions);
+            issued += 1;
         }
+        issued
     }
 
     fn ask_minutes(
@@ -226,7 +236,8 @@ impl BackfillCore {
         priority: Priority,
         actions: &mut Vec<Action>,
     ) {
-        self.ask(Asked { symbol, index: 0, page, owner, priority }, actions);
+        let subject = Subject::Klines { index: 0, page };
+        self.ask(Asked { symbol, subject, owner, priority }, actions);
     }
 
     /// Takes over the exchange's limit, of which settled minutes may use a part.
@@ -240,7 +251,7 @@ impl BackfillCore {
         }
     }
 
-    fn spend_settled(&mut self, now: Now, page: Page) -> bool {
+    pub(super) fn spend_settled(&mut self, now: Now, page: Page) -> bool {
         let weight = klines_weight(page.klines);
         let budget = self.settled_weight.as_mut();
         budget.is_some_and(|of| of.try_spend(local(now), weight, Priority::Urgent).is_ok())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use klagg_binance::Priority;
 use klagg_kline::SymbolId;
 
-use super::{Asked, BackfillCore, Lane, Owner};
+use super::{Asked, BackfillCore, Lane, Owner, Subject};
 use crate::action::Action;
 use crate::event::Now;
 use crate::pages::Page;
@@ -166,7 +166,9 @@ impl BackfillCore {
         let (symbol, priority, owner) = (pass.symbol, pass.priority, Owner::Pass(id));
         let index = pass.planned.saturating_sub(1);
         self.passes.insert(id, pass);
-        page.map(|page| (page, Asked { symbol, index, page, owner, priority }))
+        page.map(|page| {
+            (page, Asked { symbol, subject: Subject::Klines { index, page }, owner, priority })
+        })
     }
 
     /// A page of a pass was answered.

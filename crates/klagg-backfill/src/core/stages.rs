@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use klagg_binance::Priority;
-use klagg_engine::{HistoryQuery, Keep};
 use klagg_kline::{Kline, KlineStatus, Period, SymbolId, UnixMillis};
 
 use super::{BackfillCore, Lane};
@@ -15,8 +14,6 @@ use crate::state::SymbolState;
 
 /// Pause before history that could not be fetched is planned again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// Bound on the klines of one period that an engine without memory is given.
-const RESEED_MAX: usize = 2_000;
 
 /// How far the start has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,27 +207,13 @@ impl BackfillCore {
             return;
         }
         let mut room = self.room(Lane::Prompt);
+        room -= self.issue_repairs(room, actions);
         room -= self.issue_passes(now, Priority::Urgent, room, actions);
         room -= self.issue_doubtful(room, actions);
         room -= self.issue_passes(now, Priority::Normal, room, actions);
-        self.issue_settled(now, room, actions);
+        room -= self.issue_settled(now, room, actions);
+        self.issue_checks(now, room, actions);
         self.issue_sweep(now, actions);
-    }
-
-    /// Gives the engine the newest klines of symbols about which it has lost everything.
-    pub(super) fn reseed(&mut self, now: Now, symbols: &[SymbolId], actions: &mut Vec<Action>) {
-        for &symbol in symbols {
-            let Some(state) = self.states.get(&symbol) else { continue };
-            let wanted = self.wanted(state, Depth::Recent, now);
-            for index in 0..self.config.periods.len() {
-                let from = Some(wanted.recent_from(index));
-                let query = HistoryQuery { from, to: None, limit: RESEED_MAX, keep: Keep::Newest };
-                let records = self.history.read(symbol, index, &query);
-                if !records.is_empty() {
-                    actions.push(Action::Supply { symbol, index, records });
-                }
-            }
-        }
     }
 
     fn enter(&mut self, phase: Phase) {

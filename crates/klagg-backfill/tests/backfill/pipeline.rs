@@ -126,6 +126,7 @@ impl Pipeline {
             store: Some(StoreParts { reader, writer: store.handle() }),
             clock,
             live_from: live,
+            holes: mpsc::channel(1).1,
             commands: obeyed,
             progress,
             shutdown: stopped,

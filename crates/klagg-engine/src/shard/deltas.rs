@@ -28,6 +28,8 @@ impl Shard {
         delta.counters = self.out.counters;
         delta.closed_dropped = self.out.closed_dropped();
         delta.is_last = false;
+        delta.holes.clear();
+        delta.holes.extend(self.out.holes());
         delta.closed.clear();
         delta.closed.extend(self.out.closed());
         delta.ended.clear();

@@ -58,12 +58,13 @@ impl Shard {
         self.out.counters.trades_lost += cold.held.len() as u64;
         cold.held.clear();
         cold.held_until = UnixMillis(i64::MAX);
-        cold.hole = None;
-        self.cold[index] = Some(cold);
+        cold.gaps.give_up();
+        let cold = self.cold[index].insert(cold);
         let Some(old_levels) = &broken.levels[index] else { return };
         let open = open_minute(&old.open, old_levels);
         slot.open = open;
         slot.broken_until = old.broken_until.max(open.open_time);
+        cold.gaps.break_until(slot.broken_until);
         let mut levels = old_levels.rebuilt(&self.plan, open.open_time);
         let minutes: Vec<_> = levels.ring(0).iter().map(Child::open_time).collect();
         let levels = self.levels[index].insert(levels);

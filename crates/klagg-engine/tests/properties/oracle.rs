@@ -23,6 +23,7 @@ pub(crate) fn empty_delta() -> WorkerDelta {
         exchange_time: None,
         open: Vec::new(),
         closed: Vec::new(),
+        holes: Vec::new(),
         ended: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,

@@ -56,6 +56,7 @@ fn delta(sequence: u64, open: Vec<KlineData>, closed: Vec<KlineData>) -> WorkerD
         open,
         closed,
         ended: Vec::new(),
+        holes: Vec::new(),
         counters: WorkerCounters::default(),
         closed_dropped: 0,
         is_last: false,

@@ -104,6 +104,7 @@ impl Stage {
             open: Vec::new(),
             closed: closed.collect(),
             ended: Vec::new(),
+            holes: Vec::new(),
             counters: WorkerCounters::default(),
             closed_dropped: 0,
             is_last: false,

@@ -143,6 +143,7 @@ impl Market {
             open,
             closed,
             ended: Vec::new(),
+            holes: Vec::new(),
             counters: <_>::default(),
             closed_dropped: 0,
             is_last: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use klagg_engine::{Engine, HistoryPage, HistoryReader, HistoryWriter, WorkerReadHandle};
+use klagg_engine::{Engine, HistoryPage, HistoryReader, HistoryWriter, Hole, WorkerReadHandle};
 use klagg_gateway::{
     Consumer, ConsumerReport, GatewayError, GatewayParts, GatewayReport, GlobalKlines,
     ReadScheduler, SchedulerStatus, Unwritten, gateway_task,
@@ -26,6 +26,8 @@ use crate::supervision::{GATEWAY, Pulses};
 const DB_QUEUE: usize = 4;
 /// History pages that may wait for the gateway.
 const PAGES: usize = 64;
+/// Holes that may wait for the backfill; further ones are repaired by klines alone.
+const HOLES: usize = 256;
 /// A consumer that takes longer than this is named.
 const SLOW_CONSUMER: Duration = Duration::from_millis(50);
 /// The gateway beats with every tick, and so does every worker that answers it.
@@ -60,6 +62,7 @@ pub(super) struct Downstream {
     waker: JoinHandle<()>,
     writer: Option<StoreWriter>,
     pages: mpsc::Sender<HistoryPage>,
+    holes: Option<mpsc::Receiver<Hole>>,
 }
 
 impl Downstream {
@@ -107,11 +110,13 @@ impl Downstream {
             .start(snapshots, &Handle::current())
             .context("cannot start the read scheduler's thread")?;
         let (pages, pages_rx) = mpsc::channel(PAGES);
+        let (holes, holes_rx) = mpsc::channel(HOLES);
         let (gateway_shutdown, shutdown) = watch::channel(false);
         let gateway_parts = GatewayParts {
             readers,
             history: history_writer,
             pages: pages_rx,
+            holes,
             klines,
             db_queue,
             shutdown,
@@ -124,12 +129,26 @@ impl Downstream {
             heart.beat();
             clock()
         }));
-        Ok(Self { gateway, gateway_shutdown, scheduler, scheduler_status, waker, writer, pages })
+        Ok(Self {
+            gateway,
+            gateway_shutdown,
+            scheduler,
+            scheduler_status,
+            waker,
+            writer,
+            pages,
+            holes: Some(holes_rx),
+        })
     }
 
     /// Where history pages go.
     pub(super) fn pages(&self) -> mpsc::Sender<HistoryPage> {
         self.pages.clone()
+    }
+
+    /// Takes the receiver of holes out; a closed one when called again.
+    pub(super) fn take_holes(&mut self) -> mpsc::Receiver<Hole> {
+        self.holes.take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 
     /// The database writer, if there is one.

@@ -59,7 +59,7 @@ pub(super) async fn run(
     let clock = exchange_clock(&rest, klines.subscribe());
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
     let watched = (Arc::clone(&clock), &pulses);
-    let downstream = Downstream::start(config, upstream, store, consumer, watched)?;
+    let mut downstream = Downstream::start(config, upstream, store, consumer, watched)?;
     status.writer(downstream.writer_handle());
     status.consumers(downstream.consumers());
 
@@ -87,6 +87,7 @@ pub(super) async fn run(
                 store: store.map(|(reader, writer)| StoreParts { reader, writer }),
                 clock: Arc::clone(&clock),
                 live_from: live_from_seen,
+                holes: downstream.take_holes(),
                 commands,
                 progress,
                 shutdown,

@@ -258,6 +258,12 @@ pub(super) const KEYS: &[Key] = &[
         "Whether closed klines are compared with the exchange's own and corrected.",
     ),
     key("backfill.concurrency", "8", Kind::Integer(1, 64), "REST requests under way at once."),
+    key(
+        "backfill.watched",
+        "[\"BTCUSDT\", \"ETHUSDT\"]",
+        Kind::TextList,
+        "Symbols that come first in history, confirmation and repair, besides those on open pages.",
+    ),
     key("store.enabled", "true", Kind::Bool, "Whether klines are written to SQLite."),
     key(
         "store.directory",

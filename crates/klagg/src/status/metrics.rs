@@ -109,7 +109,7 @@ fn durations(report: &ConsumerReport) -> HistogramSample {
 
 fn workers(samples: &mut Samples, klines: &GlobalKlines) {
     use MetricKind::Counter;
-    let counters: [(&str, &str, Read<'_>); 17] = [
+    let counters: [(&str, &str, Read<'_>); 20] = [
         ("trades", "Trades folded", &|counters| counters.trades),
         ("trades_duplicate", "Trades dropped as known", &|counters| counters.duplicates),
         ("trades_straggling", "Trades after their hole was given up", &|counters| {
@@ -130,6 +130,11 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
         ("klines_supply_ignored", "Klines from outside that bring nothing", &|counters| {
             counters.supply_ignored
         }),
+        ("fills", "Holes filled after all", &|counters| counters.fills),
+        ("fills_refused", "Fillings that are not what a hole lacks", &|counters| {
+            counters.fills_refused
+        }),
+        ("holes_dropped", "Holes that nobody took in time", &|counters| counters.holes_dropped),
         ("interruptions", "Interruptions of feeds, by worker", &|counters| counters.interruptions),
         ("worker_restarts", "Workers that broke and started again", &|counters| counters.restarts),
         ("trades_lost", "Trades lost to workers that broke", &|counters| counters.trades_lost),
@@ -158,6 +163,7 @@ fn workers(samples: &mut Samples, klines: &GlobalKlines) {
         ("klines_backward", "Klines that would have gone back, refused", gateway.refused),
         ("klines_too_old", "Closed klines older than the history", gateway.closed_too_old),
         ("klines_misplaced", "Closed klines the history cannot hold", gateway.closed_refused),
+        ("holes_untold", "Holes that the repair's queue had no room for", gateway.holes_untold),
         ("store_wakes_lost", "Wake-ups the store's queue had no room for", gateway.db_queue_full),
     ];
     for (name, help, value) in counters {
@@ -220,9 +226,29 @@ fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
     let counts = &progress.counts;
     let counters = [
         ("confirmed_equal", "Closed klines equal to the exchange's", counts.confirmed_equal),
-        ("straddle_corrected", "Closed klines that differed", counts.corrected_closed),
+        (
+            "straddle_corrected",
+            "Closed klines that differed, but not together with their neighbours",
+            counts.corrected_straddle,
+        ),
+        (
+            "late_corrected",
+            "Closed klines that took late trades and differed",
+            counts.corrected_late,
+        ),
+        (
+            "unexplained_corrected",
+            "Closed klines that differed for no known reason",
+            counts.corrected_unexplained,
+        ),
         ("provisional_corrected", "Provisional klines repaired", counts.corrected_provisional),
         ("confirmed_changed", "Confirmed klines the exchange changed", counts.corrected_confirmed),
+        ("holes_left", "Holes in the ids left to klines", counts.holes_left),
+        ("holes_filled", "Holes in the ids filled trade by trade", counts.holes_filled),
+        ("trades_fetched", "Trades fetched to fill holes", counts.trades_fetched),
+        ("folds_checked", "Hours and days equal to the exchange's", counts.checks_equal),
+        ("folds_different", "Hours and days that differed", counts.checks_different),
+        ("folds_unchecked", "Hours and days that could not be checked", counts.checks_skipped),
         ("pages", "Pages of klines taken over", counts.pages),
         ("pages_failed", "Pages that did not come", counts.pages_failed),
         ("pages_refused", "Pages that came but were refused", counts.pages_refused),

@@ -1,0 +1,147 @@
+//! How soon holes are repaired once link and exchange are back.
+
+use std::time::Duration;
+
+use klagg_backfill::What;
+use klagg_engine::Hole;
+use klagg_kline::{
+    KlineStatus, Period, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis,
+};
+
+use crate::world::{MINUTE, World, config};
+
+const SYMBOLS: u32 = 740;
+
+/// All 740 symbols, history complete, an exchange of 2,400 a minute.
+fn running() -> World {
+    let mut world = World::new(config(&[Period::M1], &[99]), SYMBOLS, 2_400);
+    world.run_to_confirming();
+    world
+}
+
+/// Cuts link and REST for 40 seconds across the end of a minute: the two minutes of `symbols`, out of
+/// so many in all, are provisional. Gives how long after both are back everything is repaired.
+fn outage(world: &mut World, symbols: std::ops::Range<u32>, all: u32) -> Duration {
+    let before_end = 20_000;
+    let into = world.exchange().0.rem_euclid(MINUTE);
+    let wait = (2 * MINUTE - before_end - into).unsigned_abs();
+    world.run_until(world.local + Duration::from_millis(wait));
+    let first = Period::M1.open_time(world.exchange());
+    let back = world.local + Duration::from_secs(40);
+    world.down_until = back;
+    let minutes = [first, first.plus(MINUTE)];
+    for (minute, end) in minutes.iter().zip([20, 80]) {
+        world.run_until(back - Duration::from_secs(40) + Duration::from_secs(end));
+        for id in 0..all {
+            let broken = symbols.contains(&id);
+            let status = if broken { KlineStatus::Provisional } else { KlineStatus::Closed };
+            world.close(SymbolId(id), *minute, status);
+        }
+    }
+    world.run_to(Duration::from_mins(10), |world| {
+        symbols.clone().all(|id| minutes.iter().all(|&at| world.is_confirmed(SymbolId(id), at)))
+    });
+    world.local - back
+}
+
+#[test]
+fn a_hole_of_one_symbol_is_repaired_within_65_seconds_and_of_all_within_120() {
+    let mut world = running();
+    let one = outage(&mut world, 300..301, SYMBOLS);
+    assert!(one <= Duration::from_secs(65), "{one:?}");
+    let all = outage(&mut world, 0..SYMBOLS, SYMBOLS);
+    assert!(all <= Duration::from_secs(120), "{all:?}");
+    assert!(world.spent_within_a_minute(|_| true) <= 1_920);
+    assert!(world.core.progress().counts.pages_failed > 0, "the exchange was down");
+}
+
+#[test]
+fn while_old_history_is_fetched_a_hole_is_repaired_as_soon() {
+    // A quarter of the market with a quarter of the limit, and far more history than that buys.
+    let (symbols, limit) = (SYMBOLS / 4, 600);
+    let mut world = World::new(config(&[Period::M1], &[5_000]), symbols, limit);
+    world.tell(klagg_backfill::Event::Live(world.exchange()));
+    world.run_to(Duration::from_mins(10), |world| world.core.progress().ready);
+    let all = outage(&mut world, 0..symbols, symbols);
+    assert!(!world.core.progress().history_complete);
+    assert!(all <= Duration::from_secs(120), "{all:?}");
+}
+
+fn hole(symbol: u32, minute: UnixMillis, first: i64, last: i64) -> Hole {
+    let minute = Some(minute);
+    Hole { symbol: SymbolId(symbol), first: TradeId(first), last: TradeId(last), minute }
+}
+
+fn trade(id: i64, time: UnixMillis) -> Trade {
+    let (price, quantity) = (Price::from_scaled(1), Quantity::from_scaled(1));
+    Trade::new(TradeId(id), time, price, quantity, 1, Side::Buy).unwrap()
+}
+
+fn trade_requests(world: &World) -> Vec<(u32, i64, u16)> {
+    let of = |request: &klagg_backfill::Request| match request.what {
+        What::Trades { from, limit } => Some((request.symbol.0, from.0, limit)),
+        _ => None,
+    };
+    world.granted.iter().filter_map(|of_all| of(&of_all.request)).collect()
+}
+
+#[test]
+fn a_small_hole_of_a_watched_symbol_is_filled_trade_by_trade_at_once() {
+    let mut world = World::new(config(&[Period::M1], &[99]), 3, 2_400);
+    world.run_to_confirming();
+    let minute = Period::M1.open_time(world.exchange());
+    for symbol in 0..3 {
+        let trades = (1..2_000).map(|id| trade(id, minute.plus(id))).collect();
+        world.trades.insert(SymbolId(symbol), trades);
+    }
+    world.give_up(hole(0, minute, 11, 40));
+    // Told twice, asked once.
+    world.give_up(hole(0, minute, 11, 40));
+    world.give_up(hole(1, minute, 11, 40));
+    world.give_up(hole(0, minute, 51, 1_051));
+    world.give_up(Hole { minute: None, ..hole(0, minute, 1_060, 1_061) });
+    world.tell(klagg_backfill::Event::Watched(vec![SymbolId(2)]));
+    world.give_up(hole(2, minute, 11, 11));
+    world.run_until(world.local + Duration::from_secs(1));
+    assert_eq!(trade_requests(&world), [(0, 11, 30), (2, 11, 1)]);
+    let filled: Vec<_> = world.fills.iter().map(|(of, trades)| (of.0, trades.len())).collect();
+    assert_eq!(filled, [(0, 30), (2, 1)]);
+    let counts = world.core.progress().counts;
+    assert_eq!((counts.holes, counts.holes_filled, counts.holes_left), (6, 2, 4));
+}
+
+#[test]
+fn trades_that_are_not_had_leave_the_hole_to_klines() {
+    let mut world = World::new(config(&[Period::M1], &[99]), 1, 2_400);
+    world.run_to_confirming();
+    let minute = Period::M1.open_time(world.exchange());
+    // The exchange lacks one of them.
+    let trades = [11, 12, 14].map(|id| trade(id, minute.plus(id)));
+    world.trades.insert(SymbolId(0), trades.to_vec());
+    world.give_up(hole(0, minute, 11, 14));
+    world.run_until(world.local + Duration::from_secs(1));
+    assert!(world.fills.is_empty());
+    let counts = world.core.progress().counts;
+    assert_eq!((counts.holes_filled, counts.holes_left), (0, 1));
+    let end = minute.plus(MINUTE).since(world.exchange()).unsigned_abs();
+    world.run_until(world.local + Duration::from_millis(end));
+    world.close(SymbolId(0), minute, KlineStatus::Provisional);
+    world.run_to(Duration::from_secs(5), |world| world.is_confirmed(SymbolId(0), minute));
+}
+
+#[test]
+fn while_weight_is_short_no_trades_are_asked_for() {
+    let mut world = World::new(config(&[Period::M1], &[99]), 1, 100);
+    world.run_to_confirming();
+    let minute = Period::M1.open_time(world.exchange());
+    world.trades.insert(SymbolId(0), (1..9).map(|id| trade(id, minute.plus(id))).collect());
+    world.give_up(hole(0, minute, 2, 2));
+    world.run_until(world.local + Duration::from_secs(1));
+    world.give_up(hole(0, minute, 4, 4));
+    world.run_until(world.local + Duration::from_secs(1));
+    world.give_up(hole(0, minute, 6, 6));
+    world.run_until(world.local + Duration::from_secs(1));
+    // 20 each, of 80 that may be spent: with the third, more than half would be gone.
+    assert_eq!(trade_requests(&world).len(), 2);
+    assert_eq!(world.core.progress().counts.holes_left, 1);
+}
