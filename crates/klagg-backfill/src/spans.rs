@@ -116,7 +116,10 @@ mod tests {
 
         #[test]
         fn spans_behave_like_a_set_of_instants(
-            stretches in prop::collection::vec((0_i64..40, 0_i64..12, prop::bool::weighted(0.7)), 0..16),
+            stretches in prop::collection::vec(
+                (0_i64..40, 0_i64..12, prop::bool::weighted(0.7)),
+                0..16,
+            ),
             from in 0_i64..45,
             length in 0_i64..45,
         ) {

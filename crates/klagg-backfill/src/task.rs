@@ -233,7 +233,7 @@ impl Shell {
                     self.outlet.supply(symbol, index, records)?;
                 }
                 Action::Fill { symbol, trades } => {
-                    self.outlet.taken(symbol, self.outlet.engine.fill(symbol, trades))?;
+                    taken(symbol, self.outlet.engine.fill(symbol, trades))?;
                 }
                 Action::Say(notice) => say(&notice),
                 Action::Progress => self.publish(),
@@ -314,22 +314,7 @@ impl Outlet {
         records: Vec<KlineRecord>,
     ) -> Result<(), BackfillError> {
         let supplied = self.engine.supply(symbol, self.periods.get(index), records);
-        self.taken(symbol, supplied)
-    }
-
-    fn taken(
-        &self,
-        symbol: SymbolId,
-        outcome: Result<(), EngineError>,
-    ) -> Result<(), BackfillError> {
-        match outcome {
-            Err(error @ EngineError::WorkerGone { .. }) => Err(BackfillError::Engine(error)),
-            Err(error) => {
-                tracing::error!(%symbol, %error, "the engine refused klines");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
+        taken(symbol, supplied)
     }
 
     /// Delivers the first action of the outbox, which is one for store or history. Can be dropped
@@ -369,5 +354,17 @@ impl Outlet {
                 Err(SubmitError::Stopped(_)) => return Err(BackfillError::StoreStopped),
             }
         }
+    }
+}
+
+/// What became of a command to the engine. One that cannot take commands any more is the end.
+fn taken(symbol: SymbolId, outcome: Result<(), EngineError>) -> Result<(), BackfillError> {
+    match outcome {
+        Err(error @ EngineError::WorkerGone { .. }) => Err(BackfillError::Engine(error)),
+        Err(error) => {
+            tracing::error!(%symbol, %error, "the engine refused klines");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }

@@ -135,13 +135,17 @@ impl Desk<'_> {
         counters.fills += 1;
         counters.trades += trades.len() as u64;
         if minute == self.slot.open.open_time {
-            trades.iter().for_each(|trade| self.slot.open.fold(trade));
+            for trade in trades {
+                self.slot.open.fold(trade);
+            }
             return;
         }
         let whole = !self.cold.gaps.breaks(minute);
         let Some(levels) = &mut *self.levels else { return };
         let Some(child) = levels.ring(0).find(minute) else { return };
-        trades.iter().for_each(|trade| child.record.kline.fold(trade));
+        for trade in trades {
+            child.record.kline.fold(trade);
+        }
         child.record.revision = child.record.revision.saturating_add(1);
         if whole {
             child.record.status = KlineStatus::Closed;

@@ -86,6 +86,7 @@ fn parts(engine: &mut Engine) -> (GatewayParts, Ends) {
         readers,
         history: writer,
         pages,
+        holes: mpsc::channel(1).0,
         klines: klines_tx,
         db_queue: db_tx,
         shutdown,

@@ -1,9 +1,10 @@
 //! The pipeline's side: what the read scheduler calls.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use klagg_gateway::{Consumer, Update};
-use klagg_kline::{KlineRecord, PeriodSet};
+use klagg_kline::{KlineRecord, PeriodSet, SymbolId};
 use klagg_symbols::SymbolReader;
 use tokio::time::Instant;
 
@@ -18,6 +19,26 @@ pub struct WebConsumer {
     pub(crate) symbols: SymbolReader,
     pub(crate) periods: PeriodSet,
     pub(crate) started: Instant,
+}
+
+/// Tells which symbols clients look at. Clones ask the same front.
+#[derive(Debug, Clone)]
+pub struct WatchedSymbols {
+    hub: Arc<Hub>,
+}
+
+impl WatchedSymbols {
+    /// Those of which a client has subscribed any period just now.
+    pub fn now(&self) -> BTreeSet<SymbolId> {
+        self.hub.symbols()
+    }
+}
+
+impl WebConsumer {
+    /// Who can tell which symbols clients look at.
+    pub fn watched(&self) -> WatchedSymbols {
+        WatchedSymbols { hub: Arc::clone(&self.hub) }
+    }
 }
 
 impl Consumer for WebConsumer {

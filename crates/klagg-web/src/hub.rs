@@ -10,7 +10,7 @@
 mod outbox;
 mod update;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -164,6 +164,11 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// Symbols of which somebody wants any period.
+    pub(crate) fn symbols(&self) -> BTreeSet<SymbolId> {
+        lock(&self.routes).keys().map(|slot| slot.symbol).collect()
     }
 
     /// Leaves updates with all who want them. `make` is asked only for slots that somebody wants.

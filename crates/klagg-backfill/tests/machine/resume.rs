@@ -54,6 +54,6 @@ proptest! {
         again.tell(Event::Live(again.exchange()));
         again.run_to(Duration::from_hours(1), |world| world.core.progress().history_complete);
         let twice: Vec<_> = asked(&again).intersection(&held).copied().collect();
-        prop_assert!(twice.is_empty(), "{} klines are asked for twice: {:?}", twice.len(), twice.first());
+        prop_assert!(twice.is_empty(), "{} are asked for twice: {:?}", twice.len(), twice.first());
     }
 }

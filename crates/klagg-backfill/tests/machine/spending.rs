@@ -29,12 +29,12 @@ fn ten_thousand_symbols_are_confirmed_by_a_tenth_of_the_limit_by_waiting_longer(
         let What::Klines(page) = request.what else { continue };
         assert!(page.klines <= 99 || *at < after, "more than one weight: {page:?}");
         let before = newest.insert(request.symbol, *at);
-        longest = longest.max(before.map_or(Duration::ZERO, |before| *at - before));
+        longest = longest.max(before.map_or(Duration::ZERO, |before| at.saturating_sub(before)));
     }
     assert_eq!(newest.len(), 10_000);
-    assert!(longest <= Duration::from_mins(60), "somebody waited {longest:?}");
+    assert!(longest <= Duration::from_hours(1), "somebody waited {longest:?}");
     let least = newest.values().min().unwrap();
-    assert!(*least + Duration::from_mins(60) >= world.local, "somebody is forgotten");
+    assert!(*least + Duration::from_hours(1) >= world.local, "somebody is forgotten");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::db_writer::HistoryPull;
 use crate::logs::say;
 use crate::parts;
+use crate::status::Status;
 use crate::supervision::{GATEWAY, Pulses};
 
 /// Snapshots that may wait to wake the database writer.
@@ -156,9 +157,10 @@ impl Downstream {
         self.writer.as_ref().map(StoreWriter::handle)
     }
 
-    /// How the consumers fare.
-    pub(super) fn consumers(&self) -> SchedulerStatus {
-        self.scheduler_status.clone()
+    /// Lets the status ask the writer and the consumers how they fare.
+    pub(super) fn show(&self, status: &Status) {
+        status.writer(self.writer_handle());
+        status.consumers(self.scheduler_status.clone());
     }
 
     /// Drains the engine, whose feeds and controls must be gone, through the gateway into the

@@ -1,6 +1,6 @@
 //! The live part of the pipeline: from the first socket to the last commit.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use klagg_gateway::GlobalKlines;
 use klagg_kline::SymbolId;
 use klagg_store::Store;
 use klagg_symbols::SymbolIndex;
-use klagg_web::WebConsumer;
+use klagg_web::{WatchedSymbols, WebConsumer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -36,6 +36,8 @@ use crate::supervision::Pulses;
 
 /// Commands that may wait for the backfill.
 const BACKFILL_COMMANDS: usize = 64;
+/// How often is looked which symbols people look at.
+const WATCHED_CADENCE: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` turns true, then drains everything that was accepted.
 ///
@@ -58,10 +60,10 @@ pub(super) async fn run(
     let control = engine.control();
     let clock = exchange_clock(&rest, klines.subscribe());
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
+    let looked_at = consumer.as_ref().map(WebConsumer::watched);
     let watched = (Arc::clone(&clock), &pulses);
     let mut downstream = Downstream::start(config, upstream, store, consumer, watched)?;
-    status.writer(downstream.writer_handle());
-    status.consumers(downstream.consumers());
+    downstream.show(&status);
 
     let engine = Arc::new(engine);
     let (mut feed, taken) = start_feed(config, tls, &index, &engine, &pulses)?;
@@ -72,9 +74,8 @@ pub(super) async fn run(
     let (live_from, live_from_seen) = watch::channel(None);
     let backfill = Backfill::start(
         config,
-        &found.active,
-        rest.weight(),
-        (&status, show, &pulses),
+        (&found.active, rest.weight()),
+        (&status, show, &pulses, looked_at),
         |progress, shutdown, commands| {
             status.backfill(progress.subscribe());
             let store = store_readers.zip(downstream.writer_handle());
@@ -220,6 +221,23 @@ async fn keep_looking(
     }
 }
 
+/// Tells the backfill which symbols people look at, whenever that has changed.
+async fn tell_watched(looked_at: Option<WatchedSymbols>, backfill: mpsc::Sender<BackfillCommand>) {
+    let Some(looked_at) = looked_at else { return std::future::pending().await };
+    let mut told = BTreeSet::new();
+    loop {
+        tokio::time::sleep(WATCHED_CADENCE).await;
+        let now = looked_at.now();
+        if now != told {
+            let symbols = now.iter().copied().collect();
+            // Full: it is told with the next look.
+            if backfill.try_send(BackfillCommand::Watch(symbols)).is_ok() {
+                told = now;
+            }
+        }
+    }
+}
+
 /// The running backfill, and what shows it to a person.
 struct Backfill {
     shown: JoinHandle<()>,
@@ -232,9 +250,8 @@ impl Backfill {
     /// Starts it, unless it is switched off.
     fn start(
         config: &Config,
-        symbols: &[SymbolId],
-        weight: WeightStatus,
-        (status, show, pulses): (&Status, Show, &Pulses),
+        (symbols, weight): (&[SymbolId], WeightStatus),
+        (status, show, pulses, looked_at): (&Status, Show, &Pulses, Option<WatchedSymbols>),
         parts_of: impl FnOnce(
             watch::Sender<BackfillProgress>,
             watch::Receiver<bool>,
@@ -249,7 +266,14 @@ impl Backfill {
         let progress = watch::Sender::new(BackfillProgress::begin(weight));
         let shown = tokio::spawn(progress::show(progress.subscribe(), show));
         let parts = parts_of(progress, stop, taken);
-        let task = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
+        let backfill = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
+        let told = tell_watched(looked_at, commands.clone());
+        let task = async move {
+            tokio::select! {
+                ended = backfill => ended,
+                () = told => std::future::pending().await,
+            }
+        };
         let (status, pulses) = (status.clone(), pulses.clone());
         let task = tokio::spawn(async move {
             let ended = pulses.keep("the backfill", TASK_BOUND, task).await;
