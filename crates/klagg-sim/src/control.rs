@@ -176,6 +176,13 @@ impl Control {
         *failing = (requests > 0).then_some(Failing { status, requests });
     }
 
+    /// Answers all REST requests with 418 and `banned until`, for so many milliseconds of the
+    /// market's time.
+    pub fn ban(&self, millis: i64) {
+        let until = self.shared.clock.now().plus(millis);
+        self.shared.weight().ban(until);
+    }
+
     /// Changes the weight a minute.
     pub fn set_weight_limit(&self, limit: u32) {
         self.shared.weight().set_limit(limit);

@@ -44,6 +44,11 @@ impl WeightCounter {
         self.limit = limit;
     }
 
+    /// Bans everybody until then.
+    pub(crate) fn ban(&mut self, until: UnixMillis) {
+        self.banned_until = Some(until);
+    }
+
     /// Charges a request that comes at `now`.
     pub(crate) fn charge(&mut self, now: UnixMillis, weight: u32) -> Verdict {
         if let Some(until) = self.banned_until.filter(|until| now < *until) {

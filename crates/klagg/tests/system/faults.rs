@@ -129,3 +129,30 @@ fn after_a_429_nothing_is_asked_until_the_minute_is_over() {
     assert!(stored.compare(&market.oracle(), START) > 8);
     stored.assert_no_hole(minutes_after_start(0), whole);
 }
+
+#[test]
+fn during_a_ban_nothing_is_asked_and_afterwards_the_history_is_completed() {
+    // As fast as the wall's clock: the end of the ban is told by the exchange's.
+    let market = Market::open(16, 1.0);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &["backfill.concurrency=1"]);
+    let counters = || market.exchange().control().counters();
+    wait_until("history is asked for", PATIENCE, || counters().requests > 15);
+    market.exchange().control().ban(4_000);
+    let banned_until = market.exchange().now().plus(4_000);
+    wait_until("the ban is noticed", PATIENCE, || counters().requests_banned > 0);
+    // Requests that were under way may still arrive; then all is still.
+    wait_for_market(&market, market.exchange().now().plus(500));
+    let asked = counters().requests;
+    let trades = figure(&admin, "klagg_trades_total");
+    wait_for_market(&market, banned_until.plus(-200));
+    assert_eq!(counters().requests, asked, "a ban is obeyed");
+    assert!(figure(&admin, "klagg_trades_total") > trades, "the feed went on");
+    wait_until("the history is complete", PATIENCE, || {
+        figure(&admin, "klagg_pages_total") > 30.0 && counters().requests > asked + 10
+    });
+    assert!(counters().requests_banned <= 3, "{:?}", counters());
+    stop(klagg);
+    assert!(Stored::read(folder).compare(&market.oracle(), minutes_after_start(-60)) > 60);
+}
