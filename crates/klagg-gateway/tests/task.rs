@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use klagg_engine::{
     Continuity, Engine, EngineConfig, EngineControl, EngineFeed, FeedId, HistoryConfig,
-    HistoryPage, HistoryReader, NewSymbolSpec, SequencerConfig, WorkerReadHandle, history,
+    HistoryPage, HistoryReader, NewSymbolSpec, RestartConfig, SequencerConfig, Supervision,
+    WorkerEvent, WorkerReadHandle, history,
 };
 use klagg_gateway::{
     Consumer, GatewayConfig, GatewayError, GatewayParts, GatewayReport, GlobalKlines,
@@ -35,8 +36,12 @@ fn config() -> GatewayConfig {
 }
 
 fn start_engine() -> Engine {
+    start_supervised(Supervision::none())
+}
+
+fn start_supervised(supervision: Supervision) -> Engine {
     let sequencer = SequencerConfig { continuity: Continuity::Checked, held_max: 16, hold_ms: 0 };
-    Engine::start(EngineConfig {
+    let config = EngineConfig {
         periods: PeriodSet::default(),
         workers: WORKERS,
         symbols_max: 16,
@@ -46,8 +51,8 @@ fn start_engine() -> Engine {
         sequencer,
         undelivered_max: 4_096,
         first_core: None,
-    })
-    .expect("threads can be had")
+    };
+    Engine::start_supervised(config, supervision).expect("threads can be had")
 }
 
 /// An engine with a gateway before it, and all the ends that a test wants to hold.
@@ -67,7 +72,14 @@ struct Pipeline {
 impl Pipeline {
     /// `before` gets hold of the workers' handles before the gateway does.
     fn start(config: GatewayConfig, before: impl FnOnce(&[WorkerReadHandle])) -> Self {
-        let mut engine = start_engine();
+        Self::start_on(start_engine(), config, before)
+    }
+
+    fn start_on(
+        mut engine: Engine,
+        config: GatewayConfig,
+        before: impl FnOnce(&[WorkerReadHandle]),
+    ) -> Self {
         let (feed, control) = (engine.feed(FeedId(0)), engine.control());
         for symbol in 0..4 {
             let (id, feed) = (SymbolId(symbol), FeedId(0));
@@ -221,6 +233,39 @@ async fn a_dead_worker_is_told_of_and_the_others_go_on() {
     let (report, last, _) = pipeline.stop().await;
     assert_eq!(report.unfinished, [0; 0], "nobody waits for the dead");
     assert!(last.workers[0].finished);
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_worker_that_starts_again_is_pulled_as_before_and_loses_nothing_that_closed() {
+    let restart = RestartConfig {
+        restarts_max: 1,
+        pause_min: Duration::from_millis(50),
+        pause_max: Duration::from_millis(50),
+        forgiven_after: Duration::from_hours(1),
+    };
+    let (told, events) = std::sync::mpsc::channel();
+    let on_event = Box::new(move |event| told.send(event).unwrap_or(()));
+    let engine = start_supervised(Supervision { restart, on_event });
+    let mut pipeline = Pipeline::start_on(engine, config(), |_| ());
+    pipeline.trade_all(0);
+    pipeline.trade_all(1);
+    pipeline.wait_for(|klines| (0..4).all(|symbol| last_id(klines, symbol) == 2)).await;
+    pipeline.control.fault(1, klagg_engine::WorkerFault::Panic).unwrap();
+    assert!(matches!(events.recv_timeout(DEADLINE).unwrap(), WorkerEvent::Broke { worker: 1, .. }));
+    pipeline.trade_all(2);
+    pipeline.wait_for(|klines| last_id(klines, 0) == 3).await;
+    let again = |klines: &GlobalKlines| klines.workers[1].counters.restarts == 1;
+    let shown = pipeline.wait_for(|klines| again(klines) && !klines.workers[1].alarmed).await;
+    assert!(!shown.workers[1].dead && shown.workers[1].stale_since.is_none());
+    pipeline.trade_all(3);
+    pipeline.trade_all(4);
+    let (report, last, history) = pipeline.stop().await;
+    assert_eq!((report.unfinished.len(), report.counters.refused), (0, 0));
+    for symbol in (0..4).map(SymbolId) {
+        assert_eq!(last.slot(symbol, 0).unwrap().open.unwrap().kline.last_id, TradeId(5));
+        assert_eq!(history.len(symbol, 0), 4, "every minute of {symbol} was told");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -222,3 +222,19 @@ async fn the_last_snapshot_is_told_before_the_scheduler_ends() {
     assert_eq!(reports[0].calls, 1);
     assert_eq!(stage.notes.lock().unwrap()[0].closed, [(1, 0)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_scheduler_beats_while_there_is_nothing_to_do() {
+    // Without consumers: those here wait for a clock that stands still.
+    let scheduler = ReadScheduler::new(new_history(1, 16).1, Vec::new(), Duration::ZERO);
+    let heartbeat = scheduler.status().heartbeat().clone();
+    let (sender, receiver) = watch::channel(Arc::new(GlobalKlines::empty(PeriodSet::default())));
+    let running = tokio::spawn(scheduler.run(receiver));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let waited = heartbeat.beats();
+    assert!((10..=12).contains(&waited), "once a second: {waited}");
+    sender.send_replace(Arc::default());
+    drop(sender);
+    running.await.unwrap();
+    assert!(heartbeat.is_orphan(), "it has ended");
+}
