@@ -31,6 +31,28 @@ enum Request {
     Unsubscribe(Vec<String>),
 }
 
+impl Request {
+    fn subscribes(&self, name: &String) -> bool {
+        matches!(self, Self::Subscribe(names) if names.contains(name))
+    }
+}
+
+/// The names of a renewal that waits last and has room for one more.
+fn last_renewal(
+    pending: &mut VecDeque<Request>,
+    chunk: usize,
+) -> Option<(&mut Vec<String>, &mut Vec<String>)> {
+    let mut newest = pending.iter_mut().rev();
+    match (newest.next(), newest.next()) {
+        (Some(Request::Subscribe(begins)), Some(Request::Unsubscribe(ends)))
+            if begins == ends && begins.len() < chunk =>
+        {
+            Some((ends, begins))
+        }
+        _ => None,
+    }
+}
+
 #[derive(Debug)]
 struct Open {
     since: Duration,
@@ -232,14 +254,22 @@ impl ConnectionPolicy {
         });
     }
 
-    /// Ends and begins anew what the exchange delivers of these names.
+    /// Ends and begins anew what the exchange delivers of these names. What waits already is not
+    /// asked for twice, and goes along with what waits: however many symbols fall silent again and
+    /// again, the requests stay few.
     fn renew(&mut self, mut names: Vec<String>) {
         names.retain(|name| self.wanted.contains(name));
         let chunk = self.timing.names_per_subscribe;
         self.with_open(|open| {
-            for part in names.chunks(chunk) {
-                open.pending.push_back(Request::Unsubscribe(part.to_vec()));
-                open.pending.push_back(Request::Subscribe(part.to_vec()));
+            names.retain(|name| !open.pending.iter().any(|request| request.subscribes(name)));
+            for name in names {
+                if let Some((ends, begins)) = last_renewal(&mut open.pending, chunk) {
+                    ends.push(name.clone());
+                    begins.push(name);
+                } else {
+                    open.pending.push_back(Request::Unsubscribe(vec![name.clone()]));
+                    open.pending.push_back(Request::Subscribe(vec![name]));
+                }
             }
         });
     }

@@ -237,3 +237,20 @@ fn streams_added_while_open_are_subscribed_once_and_again_after_a_reconnect() {
     let names = vec!["s1@aggTrade".to_owned(), "new@aggTrade".to_owned()];
     assert_eq!(actions, [Action::Subscribe { id: 4, names }]);
 }
+
+#[test]
+fn however_often_streams_are_renewed_the_requests_stay_few() {
+    let mut driven = Driven::open(600);
+    driven.event(seconds(0), Event::Connected);
+    driven.event(seconds(1), Event::Data(Source::Canary));
+    let mut sent = 0;
+    for round in 0..5 {
+        for name in names(600) {
+            sent += driven.event(seconds(2 + round), Event::Renew(vec![name])).len();
+        }
+    }
+    driven.event(seconds(10), Event::Data(Source::Canary));
+    sent += driven.run(seconds(10), seconds(14)).len();
+    assert!((8..=60).contains(&sent), "{sent} messages for 3,000 renewals");
+    assert!(driven.policy.is_whole(), "nothing is left over");
+}
