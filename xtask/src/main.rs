@@ -10,6 +10,7 @@ mod ci;
 mod fixtures;
 mod loom;
 mod readers;
+mod sanitize;
 mod sources;
 mod tidy;
 mod workspace;
@@ -47,6 +48,10 @@ enum Chore {
     /// Run the models of the lock-free hand-overs: every interleaving, every weak memory; then
     /// without their orderings, which must fail.
     Loom,
+    /// Interpret tests under Miri, which knows undefined behaviour.
+    Miri,
+    /// Run the tests with threads under `ThreadSanitizer`, which knows data races.
+    Tsan,
     /// Compare the public API of the crates that others embed with the lists in the repository.
     Api {
         /// Write the lists anew, if the version allows the change.
@@ -70,6 +75,8 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench { once } => bench::run(once),
         Chore::Loom => loom::run(),
+        Chore::Miri => sanitize::miri(),
+        Chore::Tsan => sanitize::tsan(),
         Chore::Api { accept } => api::run(accept),
         Chore::Readers => readers::run(),
         Chore::Fixtures { action } => fixtures::run(&action),
