@@ -175,7 +175,7 @@ impl BackfillCore {
         match event {
             Event::Added(symbols) => self.on_added(symbols, actions),
             Event::Retired(symbols) => self.on_retired(now, &symbols),
-            Event::Watched(symbols) => self.watched = symbols.into_iter().collect(),
+            Event::Watched(symbols) => self.on_watched(symbols),
             Event::Stored(stored) => self.on_stored(now, stored, actions),
             Event::Loaded(symbols) => self.on_loaded(&symbols, actions),
             Event::ClockMeasured => self.on_clock_measured(now),
@@ -232,6 +232,14 @@ impl BackfillCore {
         let stored_until = &state.stored_until;
         let recently = wanted_recently(&self.config, state.first_open_time, settled);
         Wanted { stored_until, depth, ..recently }
+    }
+
+    fn on_watched(&mut self, symbols: Vec<SymbolId>) {
+        self.watched = symbols.into_iter().collect();
+        if let Some(mut sweep) = self.sweep.take() {
+            sweep.pending = self.watched_first(std::mem::take(&mut sweep.pending));
+            self.sweep = Some(sweep);
+        }
     }
 
     fn is_watched(&self, state: &SymbolState) -> bool {

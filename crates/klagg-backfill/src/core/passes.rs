@@ -43,7 +43,7 @@ pub(super) struct Pass {
 pub(super) struct Sweep {
     depth: Depth,
     priority: Priority,
-    pending: VecDeque<SymbolId>,
+    pub(super) pending: VecDeque<SymbolId>,
     total: usize,
     done: usize,
     failed: u64,
@@ -64,13 +64,18 @@ impl BackfillCore {
     /// Begins to pass over all symbols that are loaded; those that are watched come first.
     pub(super) fn begin_sweep(&mut self, now: Now, depth: Depth, priority: Priority) {
         debug_assert!(self.sweep.is_none());
-        let loaded = self.states.values().filter(|state| !self.loading.contains(&state.id));
-        let (watched, others): (Vec<_>, Vec<_>) = loaded.partition(|state| self.is_watched(state));
-        let pending: VecDeque<SymbolId> =
-            watched.into_iter().chain(others).map(|state| state.id).collect();
+        let loaded = self.states.keys().copied().filter(|id| !self.loading.contains(id));
+        let pending = self.watched_first(loaded.collect());
         let (total, started) = (pending.len(), now.local);
         self.sweep = Some(Sweep { depth, priority, pending, total, done: 0, failed: 0, started });
         self.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
+    }
+
+    /// The same symbols, those that people look at before the others.
+    pub(super) fn watched_first(&self, symbols: VecDeque<SymbolId>) -> VecDeque<SymbolId> {
+        let is_watched = |id: &SymbolId| self.states.get(id).is_some_and(|of| self.is_watched(of));
+        let (watched, others): (Vec<_>, Vec<_>) = symbols.into_iter().partition(is_watched);
+        watched.into_iter().chain(others).collect()
     }
 
     /// Fetches what is missing of one symbol, besides the sweep.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use klagg_backfill::{Confirmation, Event, What};
+use klagg_binance::Priority;
 use klagg_kline::{KlineStatus, Period, SymbolId};
 use proptest::prelude::*;
 
@@ -99,6 +100,31 @@ fn an_hour_and_a_day_of_each_symbol_are_checked_each_day() {
         _ => false,
     });
     assert!(again.count() >= 1);
+}
+
+#[test]
+fn history_of_what_people_look_at_comes_first_also_once_it_has_begun() {
+    let mut world = World::new(config(&[Period::M1, Period::H1], &[900, 400]), 60, 400);
+    world.tell(Event::Watched(vec![SymbolId(30)]));
+    world.tell(Event::Live(world.exchange()));
+    let bulk = |world: &World| {
+        let asked = world.granted.iter().map(|of| &of.request);
+        let old = asked.filter(|request| request.priority == Priority::Bulk);
+        let mut order: Vec<u32> = old.map(|request| request.symbol.0).collect();
+        order.dedup();
+        order
+    };
+    world.run_to(Duration::from_mins(10), |world| bulk(world).len() >= 10);
+    // The one that the configuration names, the one that somebody looks at, then the others.
+    assert_eq!(bulk(&world)[..3], [0, 30, 1]);
+    let begun = bulk(&world).len();
+    world.tell(Event::Watched(vec![SymbolId(55), SymbolId(44)]));
+    world.run_to(Duration::from_mins(10), |world| world.core.progress().history_complete);
+    let order = bulk(&world);
+    let place = |id: u32| order.iter().position(|&of| of == id).unwrap();
+    // Those whose pages are waiting for weight already are not called back.
+    assert!(place(44) <= begun + 8 && place(55) <= begun + 9, "{order:?}");
+    assert!(place(54) > begun + 20);
 }
 
 proptest! {
