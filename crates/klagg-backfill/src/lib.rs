@@ -18,6 +18,7 @@
 //! missing); then all older history, while closed minutes are compared with the exchange's own.
 
 mod action;
+mod cheapest;
 mod config;
 mod core;
 mod difference;

@@ -1,6 +1,7 @@
 //! What to ask for: from what is held and what is wanted, the cheapest requests. Pure.
 //!
 //! Laws, proved in `plan/tests.rs`:
+//! - Nothing costs less: see `cheapest`, and the sizes of pages.
 //! - What can be folded from shorter klines that are held is never asked for.
 //! - After all pages of a plan have been fetched and folded, the next plan is empty.
 //! - A plan that was cut off anywhere goes on where it stopped: nothing is asked for twice.
@@ -8,6 +9,7 @@
 
 use klagg_kline::{Period, PeriodSet, UnixMillis};
 
+use crate::cheapest::cheapest;
 use crate::pages::{Page, SMALL_KLINES, klines_before, pages};
 use crate::spans::{Span, Spans};
 
@@ -184,7 +186,12 @@ pub fn plan(held: &Held, wanted: &Wanted<'_>, index: usize) -> Vec<Page> {
     let period = wanted.periods.get(index);
     let span = wanted.span(index);
     let missing = held.of(index).missing(span.from, span.until);
-    missing.into_iter().rev().flat_map(|span| pages(period, span)).collect()
+    match wanted.periods.source(index) {
+        // What lies between two holes may be asked for again, if that is cheaper ...
+        None => cheapest(period, &missing),
+        // ... unless it can be folded.
+        Some(_) => missing.into_iter().rev().flat_map(|span| pages(period, span)).collect(),
+    }
 }
 
 #[cfg(test)]

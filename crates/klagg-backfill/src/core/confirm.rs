@@ -16,9 +16,10 @@ use super::check::next_check;
 use super::stages::Seam;
 use super::{Asked, BackfillCore, Owner, Subject};
 use crate::action::{Action, Notice};
+use crate::cheapest::cheapest;
 use crate::config::Confirmation;
 use crate::event::Now;
-use crate::pages::{Page, pages};
+use crate::pages::Page;
 use crate::plan::Depth;
 use crate::state::SymbolState;
 
@@ -148,10 +149,9 @@ impl BackfillCore {
                 clear.push(state.id);
             }
             let Some(urgency) = self.urgency(state, is_doubtful, (anchor, until)) else { continue };
-            for span in state.held.of(0).missing(anchor, until) {
-                let of = |page| Due { urgency, symbol: state.id, page };
-                due.extend(pages(Period::M1, span).into_iter().map(of));
-            }
+            let missing = state.held.of(0).missing(anchor, until);
+            let of = |page| Due { urgency, symbol: state.id, page };
+            due.extend(cheapest(Period::M1, &missing).into_iter().map(of));
         }
         for symbol in clear {
             if let Some(state) = self.states.get_mut(&symbol) {

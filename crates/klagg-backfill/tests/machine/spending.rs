@@ -17,12 +17,12 @@ fn is_settled(granted: &Granted, after: Duration) -> bool {
 #[test]
 fn ten_thousand_symbols_are_confirmed_by_a_tenth_of_the_limit_by_waiting_longer() {
     let mut config = config(&[Period::M1], &[99]);
-    config.tick = Duration::from_secs(20);
+    config.tick = Duration::from_secs(30);
     config.audit_cadence = Duration::from_hours(24);
     let mut world = World::new(config, 10_000, 2_400);
     world.run_to_confirming();
     let after = world.local + Duration::from_mins(1);
-    world.run_until(world.local + Duration::from_mins(90));
+    world.run_until(world.local + Duration::from_mins(75));
     assert!(world.spent_within_a_minute(|granted| is_settled(granted, after)) <= 240);
     let mut newest: BTreeMap<SymbolId, Duration> = BTreeMap::new();
     let mut longest = Duration::ZERO;
