@@ -27,7 +27,7 @@ fn a_worker_that_stands_still_is_named_and_one_that_breaks_leaves_no_hole() {
     let market = Market::open(31, FACTOR);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let (mut klagg, _, admin) = start_with_faults(&market, folder, &[]);
+    let (mut klagg, page, admin) = start_with_faults(&market, folder, &[]);
     wait_until_confirmed(&admin, minutes_after_start(1));
     assert_eq!(get(&admin, "/healthz").unwrap(), "ok\n");
 
@@ -38,6 +38,10 @@ fn a_worker_that_stands_still_is_named_and_one_that_breaks_leaves_no_hole() {
     assert!(!health.contains("worker 0"), "{health}");
     let silent = get(&admin, "/metrics").unwrap();
     assert!(silent.contains("klagg_part_silent{part=\"worker 1\"} 1"), "{silent}");
+    assert!(health.contains("\nworker 1 does not answer; its klines are stale\n"), "{health}");
+    assert!(silent.contains("klagg_worker_alarmed{worker=\"1\"} 1"), "{silent}");
+    let status = get(&page, "/api/v1/status").unwrap();
+    assert!(status.contains("\"workers_stale\":1"), "the page is told: {status}");
     let trades = figure(&admin, "klagg_trades_total");
     klagg.wait_for("worker 1 gives signs of life again", PATIENCE);
     assert!(figure(&admin, "klagg_trades_total") > trades, "the other one went on");
@@ -51,6 +55,8 @@ fn a_worker_that_stands_still_is_named_and_one_that_breaks_leaves_no_hole() {
     let whole = Period::M1.next_open_time(market.exchange().now()).plus(2 * 60_000);
     wait_until_confirmed(&admin, whole);
     wait_until("all is well", PATIENCE, || get(&admin, "/healthz").unwrap() == "ok\n");
+    let figures = get(&admin, "/metrics").unwrap();
+    assert!(figures.contains("klagg_worker_alarmed{worker=\"1\"} 0"), "{figures}");
     stop(klagg);
     let stored = Stored::read(folder);
     assert!(stored.compare(&market.oracle(), START) > 8);
@@ -94,6 +100,7 @@ fn the_end_takes_five_seconds_at_most_also_while_a_worker_is_stuck() {
             || get(&admin, "/healthz").is_some_and(|health| health.contains("does not answer"))
     });
     let (status, took, words) = klagg.interrupt();
+    println!("the end took {took:?}");
     assert!(took < Duration::from_secs(5), "it took {took:?}: {}", words.join("\n"));
     assert_eq!(status.code(), Some(2), "{}", words.join("\n"));
     let is_named = |line: &String| line.starts_with("error: workers [1] did not hand");
