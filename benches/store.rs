@@ -10,6 +10,8 @@
 //! levels, and a commit touches the pages along its path to the newest span of time, whatever
 //! lies before it. So the full run fills 36,480 minutes of 740 symbols, 3 GB.
 
+#![expect(clippy::print_stdout, reason = "what a bench is for")]
+
 use std::path::Path;
 
 use klagg_bench::{Bare, Layout, Rounds, is_quick, size};
@@ -82,9 +84,12 @@ fn write(store: &mut Store, rows: &[StoredKline]) {
     store.write(rows).expect("the disk takes it");
 }
 
-/// Fails a full run whose promise is broken.
-fn promise(ratio: f64, most: f64, what: &str) {
-    assert!(is_quick() || ratio <= most, "{what}: {ratio:.2} times the floor, promised {most:.2}");
+/// Says whether a promise is kept. Of a quick run nothing is expected.
+fn promise(ratio: f64, most: f64) {
+    if !is_quick() {
+        let verdict = if ratio <= most { "kept" } else { "NOT KEPT" };
+        println!("    promised: at most {most:.2} times as long: {verdict}");
+    }
 }
 
 /// Batches of every kind, in the store and in bare SQLite.
@@ -100,7 +105,7 @@ fn upserts() {
             rounds.second(|| bare.write(&rows).expect("written"));
         }
         let ratio = rounds.report(&format!("store/{label}: ours to bare"), 1);
-        promise(ratio, 1.0 / 0.8, label);
+        promise(ratio, 1.0 / 0.8);
     };
     let rounds = size(41, 2);
     let confirmed = KlineStatus::Confirmed;
@@ -151,7 +156,7 @@ fn full_minute() {
             at += 1;
         }
         let label = format!("store/minute_of_740_symbols/{label}: with a year to empty");
-        promise(rounds.report(&label, 1), 3.0, &label);
+        promise(rounds.report(&label, 1), 3.0);
     }
 }
 
@@ -193,7 +198,7 @@ fn load() {
         });
     }
     let ratio = rounds.report("store/load_72000_klines: ours to bare", 1);
-    promise(ratio, 1.0 / 0.7, "load");
+    promise(ratio, 1.0 / 0.7);
 }
 
 fn read(reader: &StoreReader, (symbol, period): (SymbolId, Period), limit: usize) -> usize {

@@ -72,13 +72,51 @@ impl Slot {
         Ok(self)
     }
 
-    /// Writes the slot to the table.
+    /// The slot after all klines that open before `kept_from` were deleted.
+    pub(crate) fn without(
+        mut self,
+        key: (SymbolId, Period),
+        kept_from: UnixMillis,
+        connection: &Connection,
+    ) -> rusqlite::Result<Self> {
+        let clip = |bounds: Option<(UnixMillis, UnixMillis)>| {
+            let (first, last) = bounds?;
+            (last >= kept_from).then_some((first.max(kept_from), last))
+        };
+        // Bounds need not be met exactly: what they enclose is looked through.
+        self.stored = clip(self.stored);
+        self.confirmed = clip(self.confirmed);
+        let Some(run) = self.run else { return Ok(self) };
+        let first = key.1.open_time(kept_from);
+        let first = if first < kept_from { key.1.next_open_time(first) } else { first };
+        self.run = match self.confirmed {
+            None => None,
+            Some(_) if run.until > first => {
+                Some(Coverage { from: run.from.max(first), until: run.until })
+            }
+            // The run is gone, and what was confirmed beyond a hole takes its place.
+            Some((_, most)) => match first_confirmed(key, first, most, connection)? {
+                None => None,
+                Some(from) => {
+                    Some(Coverage { from, until: run_forward(key, from, most, connection)? })
+                }
+            },
+        };
+        Ok(self)
+    }
+
+    /// Writes the slot to the table, or takes it out if nothing is stored any more.
     pub(crate) fn save(
         &self,
         key: (SymbolId, Period),
         connection: &Connection,
     ) -> rusqlite::Result<()> {
-        let Some((first, last)) = self.stored else { return Ok(()) };
+        let Some((first, last)) = self.stored else {
+            connection
+                .prepare_cached("DELETE FROM coverage WHERE symbol = ?1 AND period = ?2")?
+                .execute(params![key.0.0, period_number(key.1)])?;
+            return Ok(());
+        };
         let mut statement = connection.prepare_cached(
             "INSERT OR REPLACE INTO coverage (symbol, period, complete_from, complete_until, \
              confirmed_first, confirmed_last, first, last, checksum) \
@@ -152,6 +190,22 @@ fn confirmed_in(
         }
     }
     Ok(times)
+}
+
+/// The first confirmed kline that opens within `from..=most`.
+fn first_confirmed(
+    key: (SymbolId, Period),
+    from: UnixMillis,
+    most: UnixMillis,
+    connection: &Connection,
+) -> rusqlite::Result<Option<UnixMillis>> {
+    for chunk in chunk_of(key.1, from)..=chunk_of(key.1, most) {
+        let times = confirmed_in(key, chunk, connection)?;
+        if let Some(&time) = times.iter().find(|&&time| time >= from) {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
 }
 
 /// Where the run of stored confirmed klines ends that is known to reach to `until`.

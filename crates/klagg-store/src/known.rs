@@ -21,7 +21,7 @@ pub(crate) struct Known {
     /// How many symbols have a number.
     pub(crate) symbols: usize,
     pub(crate) slots: HashMap<(SymbolId, Period), Slot>,
-    chunks: BTreeSet<i64>,
+    pub(crate) chunks: BTreeSet<i64>,
 }
 
 /// Immediate, so that it waits for a lock at its start and cannot fail half-way for want of one.

@@ -23,6 +23,7 @@ mod known;
 mod model;
 mod quarantine;
 mod reader;
+mod retention;
 mod row;
 mod schema;
 mod store;
@@ -38,6 +39,7 @@ pub use model::{
 };
 pub use quarantine::Quarantine;
 pub use reader::{Census, CensusSlot, ScanOutcome, StoreReader, StoreReaderFactory};
+pub use retention::Retention;
 pub use store::Store;
 pub use writer::{
     Batch, Pull, StoreWriter, SubmitError, SymbolChange, WriterConfig, WriterCore, WriterHandle,

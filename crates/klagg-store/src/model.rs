@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use klagg_kline::{KlineRecord, Period, Precision, SymbolId, UnixMillis};
 
+use crate::Retention;
+
 /// How to open a [`Store`](crate::Store).
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
@@ -19,6 +21,8 @@ pub struct StoreConfig {
     /// After a commit that leaves so many pages in the write-ahead log, they are moved into the
     /// database.
     pub checkpoint_pages: u32,
+    /// Periods of which not all klines are kept.
+    pub retention: Vec<Retention>,
 }
 
 impl StoreConfig {
@@ -30,6 +34,7 @@ impl StoreConfig {
             check: OpenCheck::Quick,
             busy_timeout: Duration::from_secs(5),
             checkpoint_pages: 1_000,
+            retention: Vec::new(),
         }
     }
 }

@@ -61,6 +61,13 @@ pub(crate) fn chunk_of(period: Period, open_time: UnixMillis) -> i64 {
     (period_number(period) << CHUNK_BITS) | inside
 }
 
+/// From when on klines lie in a chunk.
+pub(crate) fn chunk_start(chunk: i64) -> UnixMillis {
+    let period = period_of(chunk >> CHUNK_BITS);
+    let kline_millis = period.and_then(Period::fixed_millis).unwrap_or(MONTH_MILLIS_MAX);
+    UnixMillis((chunk & ((1 << CHUNK_BITS) - 1)) * kline_millis * CHUNK_KLINES)
+}
+
 /// Whether `period` has a kline that opens at `open_time`, within the years that can be stored.
 pub(crate) fn is_on_grid(period: Period, open_time: UnixMillis) -> bool {
     (0..=OPEN_TIME_MAX).contains(&open_time.0) && period.open_time(open_time) == open_time
@@ -225,6 +232,9 @@ mod tests {
             let inner = &sizes[1..sizes.len() - 1];
             assert!(inner.iter().all(|&size| size == 16 || (period == Period::Mo1 && size == 17)));
             assert_eq!(held[0] >> CHUNK_BITS, period_number(period));
+            let start = chunk_start(held[500]);
+            assert_eq!(chunk_of(period, start), held[500]);
+            assert_eq!(chunk_of(period, start.plus(-1)), held[500] - 1);
             assert_eq!(chunk_of(period, UnixMillis(i64::MAX)) >> CHUNK_BITS, period_number(period));
         }
     }

@@ -10,6 +10,7 @@ use crate::folder::Folder;
 use crate::known::{Known, begin};
 use crate::quarantine::{self, Quarantine, Saved};
 use crate::reader::{StoreReader, StoreReaderFactory};
+use crate::retention::Trimming;
 use crate::schema::is_on_grid;
 use crate::{
     Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, SymbolChange, WriteOutcome,
@@ -51,6 +52,7 @@ pub struct Store {
     /// Whether the connection has failed, and is opened anew before it is used again.
     is_suspect: bool,
     checkpoint_failures: u64,
+    trimming: Trimming,
 }
 
 impl Store {
@@ -107,6 +109,7 @@ impl Store {
                 known,
                 is_suspect: false,
                 checkpoint_failures: 0,
+                trimming: Trimming::default(),
             }),
             Err(error) => Err((error, folder)),
         }
@@ -157,6 +160,24 @@ impl Store {
             self.distrust();
         }
         Ok(written)
+    }
+
+    /// Deletes a few of the klines that need not be kept, if there are any: see
+    /// [`StoreConfig::retention`]. Returns how many rows; `None` once nothing is left to delete.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database cannot be written.
+    pub fn trim(&mut self, now: UnixMillis) -> Result<Option<u64>, StoreError> {
+        if self.config.retention.is_empty() {
+            return Ok(None);
+        }
+        let mut trimming = std::mem::take(&mut self.trimming);
+        let retention = self.config.retention.clone();
+        let trimmed = self.writing(|known, connection, path| {
+            trimming.step(&retention, (known, connection), now).map_err(|error| failed(path, error))
+        });
+        self.trimming = trimming;
+        trimmed
     }
 
     /// How often committed pages could not be moved from the write-ahead log into the database.

@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use klagg_kline::UnixMillis;
 
 use crate::{Store, StoreError, StoredKline};
 
@@ -136,6 +138,7 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
             }
             match self.core.next(self.began.elapsed()) {
                 WriterStep::Wait(until) => {
+                    self.trim();
                     self.lane.wait(self.began + until);
                     self.core.woken();
                 }
@@ -162,6 +165,18 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
                     let source = Box::new(last_error.unwrap_or(StoreError::WriterStopped));
                     return Err(StoreError::NotDrained { rows, source });
                 }
+            }
+        }
+    }
+
+    /// Deletes a little of what need not be kept, now that nothing waits to be written.
+    fn trim(&mut self) {
+        match self.store.trim(wall_clock()) {
+            Ok(rows) => self.lane.gauges.trimmed(rows.unwrap_or(0)),
+            Err(error) => {
+                // The next commit opens the connection anew, and the next pause tries again.
+                tracing::error!(%error, "old klines cannot be deleted");
+                self.lane.gauges.failed(&error);
             }
         }
     }
@@ -244,4 +259,11 @@ fn is_damage(error: &StoreError) -> bool {
 #[expect(clippy::disallowed_methods, reason = "the writer's timers are its own: a rim file")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// The system's idea of the time, which is doubted where it matters: see `retention`.
+#[expect(clippy::disallowed_methods, reason = "the writer's timers are its own: a rim file")]
+fn wall_clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use klagg_kline::PeriodSet;
+use klagg_kline::{Period, PeriodSet};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use layers::Layers;
@@ -121,6 +121,8 @@ pub(crate) struct Backfill {
 pub(crate) struct Store {
     pub(crate) enabled: bool,
     pub(crate) directory: PathBuf,
+    #[serde(deserialize_with = "retention_days")]
+    pub(crate) retention_days: Vec<(Period, u32)>,
     pub(crate) open_cadence_ms: u64,
 }
 
@@ -167,6 +169,14 @@ pub(crate) struct Sim {
 fn periods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeriodSet, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     keys::period_set(&names).map_err(serde::de::Error::custom)
+}
+
+fn retention_days<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(Period, u32)>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let days: Result<Vec<_>, _> = texts.iter().map(|text| keys::period_days(text)).collect();
+    days.map_err(serde::de::Error::custom)
 }
 
 impl Config {
@@ -221,6 +231,21 @@ impl Config {
             gateway.worker_timeout_ms,
             gateway.cadence_ms,
         );
+        for &(period, days) in &self.store.retention_days {
+            let (key, klines) = match period {
+                Period::D1 => ("history.daily_klines", self.history.daily_klines),
+                _ => ("history.klines", self.history.klines),
+            };
+            // What memory holds is loaded from the store at each start, or fetched again.
+            let step = period.fixed_millis().unwrap_or(31 * 86_400_000);
+            let kept = i64::from(days) * 86_400_000 / step;
+            let needed = i64::try_from(klines).unwrap_or(i64::MAX);
+            anyhow::ensure!(
+                kept >= needed,
+                "store.retention_days keeps {kept} klines of {period} ({days} days), fewer than \
+                 the {needed} that {key} holds in memory; raise the first or lower the second",
+            );
+        }
         anyhow::ensure!(
             self.web.enabled || self.store.enabled,
             "web.enabled and store.enabled are both false, so nobody would see a kline; \
@@ -260,6 +285,10 @@ mod tests {
     fn what_does_not_fit_together_is_refused_with_both_values() {
         let error = config(&[("gateway.worker_timeout_ms", "500")]).unwrap_err();
         assert!(error.contains("500") && error.contains("cadence_ms = 100"), "{error}");
+        let error = config(&[("store.retention_days", "[\"1h=30\"]")]).unwrap_err();
+        assert!(error.contains("720 klines of 1h") && error.contains("history.klines"), "{error}");
+        let kept = config(&[("store.retention_days", "[\"1h=42\", \"1m=1\"]")]).unwrap();
+        assert_eq!(kept.store.retention_days, [(Period::H1, 42), (Period::M1, 1)]);
         let error = config(&[("web.enabled", "false"), ("store.enabled", "false")]).unwrap_err();
         assert!(error.contains("nobody would see"), "{error}");
     }
@@ -298,6 +327,9 @@ mod tests {
         check("exchange.rest_url", "ftp://a", &["http://", "https://"]);
         check("exchange.weight_percent", "120", &["5 to 95"]);
         check("store.enabled", "yes", &["true or false"]);
+        check("store.retention_days", "[\"1m\"]", &["`1m` has no `=`"]);
+        check("store.retention_days", "[\"1m=0\"]", &["whole number of days"]);
+        check("store.retention_days", "[\"7m=9\"]", &["unknown period `7m`"]);
         check("engine.wrokers", "2", &["unknown key", "engine.workers"]);
     }
 }

@@ -11,7 +11,7 @@ use klagg_binance::{
 use klagg_engine::{Continuity, EngineConfig, HistoryConfig, RestartConfig, SequencerConfig};
 use klagg_gateway::GatewayConfig;
 use klagg_kline::Period;
-use klagg_store::{StoreConfig, WriterConfig};
+use klagg_store::{Retention, StoreConfig, WriterConfig};
 use klagg_web::{MissingOrigin, WebConfig, WebLimits};
 
 use crate::config::{Config, FeedStream};
@@ -161,7 +161,9 @@ pub(crate) fn symbol_filter(config: &Config) -> SymbolFilter {
 }
 
 pub(crate) fn store(config: &Config) -> StoreConfig {
-    StoreConfig::new(&config.store.directory)
+    let retention = config.store.retention_days.iter();
+    let retention = retention.map(|&(period, days)| Retention { period, days }).collect();
+    StoreConfig { retention, ..StoreConfig::new(&config.store.directory) }
 }
 
 pub(crate) fn writer(config: &Config) -> WriterConfig {

@@ -27,6 +27,8 @@ pub struct WriterStatus {
     pub rows_refused: u64,
     /// Rows that wait in the submit queue, or of which one commit is being made.
     pub rows_queued: u64,
+    /// Old rows that were deleted, for they need not be kept.
+    pub rows_trimmed: u64,
     /// How often committed pages could not be moved from the log into the database: see
     /// [`Store::checkpoint_failures`](crate::Store::checkpoint_failures).
     pub checkpoint_failures: u64,
@@ -49,6 +51,7 @@ pub(super) struct Gauges {
     refused: AtomicU64,
     pub(super) queued: AtomicU64,
     checkpoint_failures: AtomicU64,
+    trimmed: AtomicU64,
     last_commit_ns: AtomicU64,
     slowest_commit_ns: AtomicU64,
     last_error: Mutex<Option<String>>,
@@ -67,6 +70,7 @@ impl Gauges {
             rows_unchanged: read(&self.unchanged),
             rows_refused: read(&self.refused),
             rows_queued: read(&self.queued),
+            rows_trimmed: read(&self.trimmed),
             checkpoint_failures: read(&self.checkpoint_failures),
             last_commit: Duration::from_nanos(read(&self.last_commit_ns)),
             slowest_commit: Duration::from_nanos(read(&self.slowest_commit_ns)),
@@ -85,6 +89,10 @@ impl Gauges {
     pub(super) fn wrote(&self, outcome: WriteOutcome) {
         self.written.fetch_add(outcome.written, Ordering::Relaxed);
         self.unchanged.fetch_add(outcome.unchanged, Ordering::Relaxed);
+    }
+
+    pub(super) fn trimmed(&self, rows: u64) {
+        self.trimmed.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(super) fn checkpoints_failed(&self, count: u64) {

@@ -6,6 +6,7 @@ mod coverage;
 mod files;
 mod inspect;
 mod quarantine;
+mod retention;
 mod rows;
 mod support;
 mod views;

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Text,
     TextList,
     Periods,
+    PeriodDays,
     Address,
     Url(&'static [&'static str]),
 }
@@ -46,6 +47,7 @@ impl Kind {
                 let names: Vec<_> = Period::ALL.iter().map(|period| period.as_str()).collect();
                 format!("a list with 1m, of {}", names.join(" "))
             }
+            Self::PeriodDays => "a list such as [\"1m=90\", \"1h=730\"]".to_owned(),
             Self::Address => "an IP address and port, such as 127.0.0.1:8080".to_owned(),
             Self::Url(schemes) => format!("an address that begins with {}", schemes.join(" or ")),
         }
@@ -65,6 +67,12 @@ impl Kind {
                 let names = names.ok_or(None)?;
                 return period_set(&names).map(|_| ()).map_err(Some);
             }
+            (Self::PeriodDays, Value::Array(list)) => {
+                let words: Option<Vec<_>> = list.iter().map(Value::as_str).collect();
+                let days: Result<Vec<_>, _> =
+                    words.ok_or(None)?.into_iter().map(period_days).collect();
+                return days.map(|_| ()).map_err(Some);
+            }
             (Self::Address, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
             (Self::Url(schemes), Value::String(text)) => {
                 schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
@@ -80,6 +88,18 @@ pub(super) fn period_set(names: &[String]) -> Result<PeriodSet, String> {
     let periods: Result<Vec<Period>, _> = names.iter().map(|name| name.parse()).collect();
     let periods = periods.map_err(|error: klagg_kline::UnknownPeriod| error.to_string())?;
     PeriodSet::new(&periods).map_err(|error| error.to_string())
+}
+
+/// The period and the days of a text such as `1m=90`.
+pub(super) fn period_days(text: &str) -> Result<(Period, u32), String> {
+    let (period, days) =
+        text.split_once('=').ok_or(format!("`{text}` has no `=`, as in `1m=90`"))?;
+    let period =
+        period.trim().parse().map_err(|error: klagg_kline::UnknownPeriod| error.to_string())?;
+    match days.trim().parse() {
+        Ok(days) if (1..=36_500).contains(&days) => Ok((period, days)),
+        _ => Err(format!("`{text}` has no whole number of days, 1 to 36500")),
+    }
 }
 
 const fn key(path: &'static str, default: &'static str, kind: Kind, meaning: &'static str) -> Key {
@@ -270,6 +290,12 @@ pub(super) const KEYS: &[Key] = &[
         "\"klagg-data\"",
         Kind::Text,
         "The data folder; made if missing, used by one klagg at a time.",
+    ),
+    key(
+        "store.retention_days",
+        "[]",
+        Kind::PeriodDays,
+        "Periods whose older klines are deleted from the store; all others are kept for ever.",
     ),
     key(
         "store.open_cadence_ms",

@@ -68,12 +68,19 @@ impl Layers {
     /// Adds one key from text: TOML where the key wants more than a text, else the text itself.
     pub(crate) fn set(&mut self, path: &str, text: &str, origin: &str) {
         let value = match keys::find(path).map(|key| key.kind) {
-            Some(Kind::TextList | Kind::Periods) if !text.trim_start().starts_with('[') => {
+            Some(Kind::TextList | Kind::Periods | Kind::PeriodDays)
+                if !text.trim_start().starts_with('[') =>
+            {
                 let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
                 Value::Array(names.map(|name| Value::String(name.to_owned())).collect())
             }
             Some(
-                Kind::Bool | Kind::Integer(..) | Kind::Float(..) | Kind::TextList | Kind::Periods,
+                Kind::Bool
+                | Kind::Integer(..)
+                | Kind::Float(..)
+                | Kind::TextList
+                | Kind::Periods
+                | Kind::PeriodDays,
             ) => parse_value(text),
             _ => Value::String(text.to_owned()),
         };

@@ -63,6 +63,7 @@ pub(super) fn samples(
         );
         samples.add(Counter, "store_commits", "Commits", status.commits);
         samples.add(Counter, "store_failures", "Commits that failed", status.failures);
+        samples.add(Counter, "store_rows_trimmed", "Old rows deleted", status.rows_trimmed);
         let quarantined = u64::from(seen.quarantined.is_some());
         let help = "1 if the database was damaged at the start and was set aside";
         samples.add(Gauge, "store_quarantined", help, quarantined);
