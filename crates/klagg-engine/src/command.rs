@@ -37,8 +37,9 @@ pub struct NewSymbolSpec {
     pub feed: FeedId,
     /// The last traded price, if known: minutes without trades are flat at it.
     pub previous_close: Option<Price>,
-    /// The id that its next trade must have, if known. Without it, the first trade is taken as it
-    /// comes and its minute is provisional, unless its id is 0 or 1: a listing's first trade.
+    /// The id that its next trade must have, if known; 1 for a new listing. Without it, the first
+    /// trade is taken as it comes and its minute is provisional, unless its id is 0 or 1: a
+    /// listing's first trade.
     pub next_id: Option<TradeId>,
 }
 

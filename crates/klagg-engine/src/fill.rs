@@ -5,8 +5,9 @@
 //! - Its minute is whole again only if nothing else about it is in doubt. A confirmed one is left
 //!   as it is.
 //!
-//! Only a hole between two trades of one minute can be filled: of a longer one nobody knows how
-//! many minutes it spans, and klines repair those for less weight.
+//! Only a hole between two trades of one minute can be filled, or one before the first trade that
+//! was heard of a new listing: of a longer one nobody knows how many minutes it spans, and klines
+//! repair those for less weight.
 
 use std::collections::VecDeque;
 
@@ -131,6 +132,7 @@ impl Desk<'_> {
             return;
         };
         self.slot.broken_until = self.cold.gaps.reach();
+        trades.iter().take(1).for_each(|first| self.note_listing(first));
         let counters = &mut self.scope.out.counters;
         counters.fills += 1;
         counters.trades += trades.len() as u64;
@@ -164,8 +166,10 @@ impl Desk<'_> {
         if self.cold.coverage != Coverage::Proven {
             return None;
         }
-        let surrounds =
-            |kline: &klagg_kline::Kline| kline.first_id < first.id && last.id < kline.last_id;
+        let is_listing = first.id <= TradeId(1);
+        let surrounds = |kline: &klagg_kline::Kline| {
+            (is_listing || kline.first_id < first.id) && last.id < kline.last_id
+        };
         if minute == self.slot.open.open_time {
             return surrounds(&self.slot.open).then_some(minute);
         }

@@ -38,6 +38,10 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// A trade that is not plainly the next of the open minute. `clock` is the feed's time.
     pub(crate) fn on_trade(&mut self, trade: &Trade, clock: Option<UnixMillis>) {
+        if trade.id == TradeId(0) && self.is_unheard_listing() {
+            // The exchange counts from 0 here.
+            self.slot.next_id = trade.id;
+        }
         let counters = &mut self.scope.out.counters;
         let far = self.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
         if far || !is_plausible(trade.time) {
@@ -79,6 +83,11 @@ impl Desk<'_> {
         may_be_filled && self.rules.hold_ms > 0
     }
 
+    /// Whether this is a new listing of which nothing was heard: its ids begin with the next one.
+    fn is_unheard_listing(&self) -> bool {
+        self.levels.is_none() && self.slot.next_id <= TradeId(1)
+    }
+
     /// Whether ids that are left out mean nothing. After an interruption they do, for then they
     /// may be those of trades that were missed.
     fn may_skip_ids(&self) -> bool {
@@ -94,9 +103,7 @@ impl Desk<'_> {
         }
         if trade.id <= TradeId(1) {
             // A listing's first trade: nothing came before it.
-            if let Some(levels) = self.levels {
-                levels.set_listed_at(minute);
-            }
+            self.note_listing(trade);
             self.break_until(UnixMillis(minute.0 - 1));
         } else {
             self.break_until(minute);
@@ -107,6 +114,15 @@ impl Desk<'_> {
         self.refresh_span();
     }
 
+    /// Remembers the minute of a listing's first trade.
+    pub(crate) fn note_listing(&mut self, trade: &Trade) {
+        if trade.id <= TradeId(1)
+            && let Some(levels) = self.levels
+        {
+            levels.set_listed_at(minute_of(trade.time));
+        }
+    }
+
     /// Folds the trade whose id is next.
     fn apply(&mut self, trade: &Trade) {
         let minute = minute_of(trade.time);
@@ -114,6 +130,7 @@ impl Desk<'_> {
         self.cold.coverage = Coverage::Proven;
         if self.levels.is_none() {
             self.seat(minute, trade.price);
+            self.note_listing(trade);
         }
         self.cold.life = Life::Live;
         if self.cold.has_unproven {
@@ -292,7 +309,13 @@ impl Desk<'_> {
         let minute = minute_of(trade.time);
         let open = &self.slot.open;
         let holds_last = open.has_ids() && open.last_id.next() == next;
-        let from = if holds_last { open.open_time } else { UnixMillis(i64::MIN) };
+        let from = if self.is_unheard_listing() {
+            minute
+        } else if holds_last {
+            open.open_time
+        } else {
+            UnixMillis(i64::MIN)
+        };
         // Raw ids have holes that no trade will ever fill.
         let can_be_filled = self.rules.continuity == Continuity::Checked && from == minute;
         let hole = Hole { symbol, first: next, last, minute: can_be_filled.then_some(minute) };

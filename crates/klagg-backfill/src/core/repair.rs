@@ -1,12 +1,12 @@
-//! Small holes of watched symbols, filled trade by trade: exact within seconds instead of after
-//! the minute is over.
+//! Small holes of watched symbols and of new listings, filled trade by trade: exact within seconds
+//! instead of after the minute is over.
 //!
 //! Always true here: what is not worth it, not allowed or does not work is left to the klines,
 //! which repair every provisional minute anyway.
 
 use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority};
 use klagg_engine::Hole;
-use klagg_kline::{KlineStatus, Trade};
+use klagg_kline::{KlineStatus, Trade, TradeId};
 
 use super::{Asked, BackfillCore, Owner, Subject};
 use crate::action::Action;
@@ -37,7 +37,8 @@ impl BackfillCore {
         let is_new = state.repaired_until.is_none_or(|until| until < hole.first);
         cheap
             && is_new
-            && self.is_watched(state)
+            // Of a new listing nothing else is known yet.
+            && (self.is_watched(state) || hole.first <= TradeId(1))
             && hole.trades() <= u64::from(AGG_TRADES_LIMIT_MAX)
             && self.is_open_to_repair(hole)
     }

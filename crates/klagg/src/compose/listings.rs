@@ -1,6 +1,6 @@
 //! New symbols and ended ones, while everything runs: what a [`Lookout`] decides, carried out.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,9 +8,9 @@ use bytes::Bytes;
 use klagg_backfill::{BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, discover};
 use klagg_binance::{Feed, FeedSink, RestClient};
 use klagg_engine::{EngineControl, FeedId, NewSymbolSpec};
-use klagg_kline::SymbolId;
+use klagg_kline::{SymbolId, TradeId};
 use klagg_store::{SymbolChange, WriterHandle};
-use klagg_symbols::SymbolIndex;
+use klagg_symbols::{SymbolEntry, SymbolIndex};
 use tokio::sync::{mpsc, watch};
 
 use super::notices::News;
@@ -23,6 +23,9 @@ pub(super) const LOOKOUT: LookoutConfig = LookoutConfig {
     pause_max: Duration::from_mins(1),
     retry_pause: Duration::from_secs(15),
 };
+
+/// A symbol that came on board so lately has traded so little that what was missed can be told.
+const YOUNG_MS: i64 = 5 * 60_000;
 
 /// What is told of a change of the market.
 ///
@@ -103,7 +106,7 @@ impl Listings {
         self.tell_store()?;
         let moves = self.lookout.moves(&found, &self.index.load());
         self.leave(feed, moves.leave).await?;
-        self.follow(feed, moves.follow).await?;
+        self.follow(feed, moves.follow, &found.appended).await?;
         self.conclude(&found);
         Ok(())
     }
@@ -124,12 +127,18 @@ impl Listings {
         &mut self,
         feed: &mut Feed<S>,
         symbols: Vec<SymbolId>,
+        appended: &[SymbolEntry],
     ) -> anyhow::Result<()> {
         if symbols.is_empty() {
             return Ok(());
         }
         tracing::info!(count = symbols.len(), "new symbols are followed");
-        add_symbols(feed, &self.control, &symbols)?;
+        // The ids of what has just come on board begin at 1: what was missed of it is known.
+        let young = (self.clock)().plus(-YOUNG_MS);
+        let is_young = |entry: &&SymbolEntry| entry.onboard_time.is_some_and(|time| time > young);
+        let young: HashSet<_> = appended.iter().filter(is_young).map(|entry| entry.id).collect();
+        let next_id = |symbol| young.contains(&symbol).then_some(TradeId(1));
+        add_symbols(feed, &self.control, &symbols, next_id)?;
         feed.subscribe(&symbols).await.context("cannot subscribe new symbols")?;
         self.lookout.has_followed(&symbols);
         self.tell_backfill(BackfillCommand::Add(symbols)).await;
@@ -164,11 +173,13 @@ impl Listings {
     }
 }
 
-/// Tells the engine of symbols, and which connection carries each.
+/// Tells the engine of symbols, which connection carries each, and with which id each goes on,
+/// where that is known.
 pub(super) fn add_symbols<S: FeedSink>(
     feed: &mut Feed<S>,
     control: &EngineControl,
     symbols: &[SymbolId],
+    next_id: impl Fn(SymbolId) -> Option<TradeId>,
 ) -> anyhow::Result<()> {
     for assignment in feed.assign(symbols).context("cannot spread the symbols")? {
         control
@@ -176,7 +187,7 @@ pub(super) fn add_symbols<S: FeedSink>(
                 id: assignment.symbol,
                 feed: FeedId(assignment.connection.0),
                 previous_close: None,
-                next_id: None,
+                next_id: next_id(assignment.symbol),
             })
             .context("cannot add a symbol to the engine")?;
     }

@@ -83,7 +83,13 @@ fn fifty_symbols_listed_at_once_are_on_the_page_within_ten_seconds_and_right_fro
             let records = &stored.klines[&(symbol.id, period)];
             let record = records.iter().find(|record| record.kline.open_time == first);
             let record = record.unwrap_or_else(|| panic!("no first {period} of {name}"));
-            assert!(record.kline.same_values(&truth[0]), "{name} {period} {record:?} {truth:?}");
+            // A longer one may have been folded here from its first trade on: confirmed later.
+            let is_official = record.kline.same_values(&truth[0]);
+            let is_whole = period > Period::M1
+                && record.status == KlineStatus::Closed
+                && record.kline.open == truth[0].open
+                && record.kline.first_id == TradeId(1);
+            assert!(is_official || is_whole, "{name} {period} {record:?} {truth:?}");
             assert!(record.status == KlineStatus::Confirmed || period > Period::M1, "{record:?}");
         }
         let oldest = stored.klines[&(symbol.id, Period::M1)].first().unwrap();

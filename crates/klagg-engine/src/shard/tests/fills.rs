@@ -57,6 +57,44 @@ fn a_hole_in_a_closed_minute_is_filled_and_the_longer_klines_follow() {
 }
 
 #[test]
+fn the_first_trades_of_a_listing_are_filled_in_if_they_were_missed() {
+    let mut bench = Bench::with_spec(CHECKED, None, Some(1));
+    bench.trade(4, 6.5, 4);
+    assert_eq!(bench.holes(), "1..=3 in 6");
+    bench.fill(1..=3, 6.2);
+    assert_eq!(bench.open(), "1m@6 o1 c4 n4, 5m@5 o1 c4 n4, 15m@0 o1 c4 n4");
+    bench.trade(5, 10.1, 5);
+    let closed = bench.closed();
+    assert!(closed.starts_with("1m@6=closed/0 c4") && closed.ends_with("5m@5=closed/0 c4"));
+    // Its minute was over by then.
+    let mut bench = Bench::with_spec(CHECKED, None, Some(1));
+    bench.trade(3, 6.5, 3);
+    bench.trade(4, 7.1, 4);
+    assert_eq!(bench.closed(), "1m@6=provisional/0 c3");
+    bench.fill(1..=2, 6.2);
+    bench.trade(5, 10.1, 5);
+    let closed = bench.closed();
+    assert!(closed.starts_with("1m@6=closed/1 c3") && closed.ends_with("5m@5=closed/0 c4"));
+    assert_eq!(bench.fills(), (1, 0));
+}
+
+#[test]
+fn a_listing_whose_first_trade_was_heard_is_whole_whether_ids_begin_at_0_or_1() {
+    for first in [0, 1] {
+        let mut bench = Bench::with_spec(CHECKED, None, Some(1));
+        bench.time(4.0);
+        bench.trade(first, 6.5, 1);
+        bench.trade(first + 1, 10.1, 2);
+        assert_eq!(bench.holes(), "");
+        let mut bench = Bench::with_spec(CHECKED, None, Some(1));
+        bench.trade(first, 6.5, 1);
+        bench.trade(first + 1, 10.1, 2);
+        let closed = bench.closed();
+        assert!(closed.starts_with("1m@6=closed/0 c1") && closed.ends_with("5m@5=closed/0 c1"));
+    }
+}
+
+#[test]
 fn two_holes_of_a_minute_are_both_to_be_filled() {
     let mut bench = Bench::new(CHECKED);
     bench.trade(1, 5.1, 1);
