@@ -66,6 +66,8 @@ pub struct BackfillCore {
     unwell: Unwell,
     /// What confirmation of settled minutes may spend; none until the exchange's limit is known.
     settled_weight: Option<WeightBudget>,
+    /// When that has room again for what waits.
+    settled_at: Option<Duration>,
     /// The local time of the last event.
     at: Duration,
     progress: BackfillProgress,
@@ -157,6 +159,7 @@ impl BackfillCore {
             request_id: RequestId(0),
             unwell: Unwell::default(),
             settled_weight: None,
+            settled_at: None,
             at: Duration::ZERO,
             progress: BackfillProgress::begin(WeightStatus::default()),
             untold: false,
@@ -207,9 +210,11 @@ impl BackfillCore {
         };
         let waits = !self.passes.is_empty() || self.sweep.is_some() || !self.due.is_empty();
         let unwell = (self.unwell.until > self.at && waits).then_some(self.unwell.until);
+        let settled = self.settled_at.filter(|&at| at > self.at);
         // So many symbols lacked nothing that planning was cut off.
         let plans = (unwell.is_none() && self.has_more_to_plan()).then_some(Duration::ZERO);
-        [looks.then_some(self.look_at), stage, unwell, plans].into_iter().flatten().min()
+        let look = looks.then_some(self.look_at);
+        [look, stage, unwell, settled, plans].into_iter().flatten().min()
     }
 
     fn on_weight(&mut self, weight: WeightStatus) {

@@ -7,6 +7,7 @@
 //!   ended first goes first.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use klagg_binance::{Priority, WeightBudget, klines_weight};
 use klagg_engine::{ChangedKline, HistoryQuery, Keep};
@@ -253,8 +254,11 @@ impl BackfillCore {
 
     pub(super) fn spend_settled(&mut self, now: Now, page: Page) -> bool {
         let weight = klines_weight(page.klines);
-        let budget = self.settled_weight.as_mut();
-        budget.is_some_and(|of| of.try_spend(local(now), weight, Priority::Urgent).is_ok())
+        let Some(budget) = &mut self.settled_weight else { return false };
+        let spent = budget.try_spend(local(now), weight, Priority::Urgent);
+        let retry_at = spent.err().and_then(|short| short.retry_at);
+        self.settled_at = retry_at.map(|at| Duration::from_millis(at.0.unsigned_abs()));
+        spent.is_ok()
     }
 
     /// A request for settled minutes was answered: its weight counts for a minute more.
