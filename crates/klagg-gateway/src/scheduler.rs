@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ impl std::fmt::Debug for Seat {
 #[derive(Debug, Clone)]
 pub struct SchedulerStatus {
     heartbeat: Heartbeat,
+    calling: Arc<AtomicUsize>,
     seats: Arc<[(Arc<str>, Arc<ConsumerTimes>)]>,
 }
 
@@ -54,6 +56,13 @@ impl SchedulerStatus {
     /// One report for each consumer, in their order.
     pub fn reports(&self) -> Vec<ConsumerReport> {
         self.seats.iter().map(|(name, times)| times.report(name)).collect()
+    }
+
+    /// Who is being called just now. While the scheduler is silent: who does not return.
+    pub fn calling(&self) -> Option<&str> {
+        // Relaxed: a number to be shown, with which nothing is handed over.
+        let place = self.calling.load(Relaxed).checked_sub(1)?;
+        self.seats.get(place).map(|(name, _)| &**name)
     }
 
     /// Beats with every update and, while there is none, once a second. Silent: a consumer does
@@ -106,6 +115,8 @@ pub struct ReadScheduler {
     history: HistoryReader,
     slow_limit: Duration,
     heartbeat: Heartbeat,
+    /// The place of the consumer being called, from 1 up; 0: none is.
+    calling: Arc<AtomicUsize>,
     /// Place in the history's change log.
     cursor: u64,
     /// The snapshot that the consumers saw last; `None` before the first.
@@ -133,6 +144,7 @@ impl ReadScheduler {
             history,
             slow_limit,
             heartbeat: Heartbeat::default(),
+            calling: Arc::default(),
             seen: None,
             changed: Vec::new(),
             logged: Vec::new(),
@@ -143,7 +155,11 @@ impl ReadScheduler {
     /// A handle for health pages and metrics.
     pub fn status(&self) -> SchedulerStatus {
         let seats = self.seats.iter().map(|seat| (seat.name.clone(), seat.times.clone()));
-        SchedulerStatus { heartbeat: self.heartbeat.clone(), seats: seats.collect() }
+        SchedulerStatus {
+            heartbeat: self.heartbeat.clone(),
+            calling: Arc::clone(&self.calling),
+            seats: seats.collect(),
+        }
     }
 
     /// As [`ReadScheduler::run`], on a thread of its own: a consumer that blocks or computes for
@@ -227,11 +243,13 @@ impl ReadScheduler {
 
     fn call_all(&mut self, klines: &Arc<GlobalKlines>, resync: bool) {
         let update = Update { klines, changed: &self.changed, closed: &self.closed, resync };
-        for seat in &mut self.seats {
+        for (place, seat) in (1..).zip(&mut self.seats) {
             if !seat.times.panicked() {
+                self.calling.store(place, Relaxed);
                 seat.call(&update, self.slow_limit);
             }
         }
+        self.calling.store(0, Relaxed);
     }
 }
 

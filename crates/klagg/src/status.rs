@@ -11,7 +11,7 @@ use klagg_store::WriterHandle;
 use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
 use tokio::sync::watch;
 
-use crate::supervision::Pulses;
+use crate::supervision::{Pulses, READ_SCHEDULER};
 
 mod metrics;
 #[cfg(test)]
@@ -197,7 +197,7 @@ impl Status {
                 connections_up: live as u64,
                 connections_total: connections(&seen, |_| true) as u64,
             },
-            silent: self.shared.pulses.silent().iter().map(silence).collect(),
+            silent: self.shared.pulses.silent().iter().map(|one| silence(one, &seen)).collect(),
             problems: problems(&seen, &klines),
             metrics: metrics::samples(&seen, &self.shared, &klines, backfill.as_ref()),
             histograms: metrics::histograms(&seen),
@@ -223,9 +223,13 @@ pub(crate) fn connection_name(id: ConnectionId) -> String {
     format!("connection {}", id.0)
 }
 
-/// Who gives no sign of life, as a sentence.
-fn silence((name, silence): &(String, Duration)) -> String {
-    format!("{name} has given no sign of life for {} s", silence.as_secs())
+/// Who gives no sign of life, as a sentence; of the read scheduler also who keeps it.
+fn silence((name, silence): &(String, Duration), seen: &Seen) -> String {
+    let keeper = seen.consumers.as_ref().filter(|_| name == READ_SCHEDULER);
+    let keeper = keeper.and_then(SchedulerStatus::calling);
+    let keeper = keeper.map(|consumer| format!(": consumer `{consumer}` does not return"));
+    let seconds = silence.as_secs();
+    format!("{name} has given no sign of life for {seconds} s{}", keeper.unwrap_or_default())
 }
 
 /// How many connections have a socket of which `is` holds.

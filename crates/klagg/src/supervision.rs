@@ -186,6 +186,8 @@ impl Pulses {
 
 /// What the gateway is called, before which the workers stand.
 pub(crate) const GATEWAY: &str = "gateway";
+/// What the read scheduler is called, which is silent while a consumer keeps it.
+pub(crate) const READ_SCHEDULER: &str = "the read scheduler";
 
 impl Registry {
     fn add(

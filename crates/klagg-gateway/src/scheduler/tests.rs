@@ -238,3 +238,28 @@ async fn the_scheduler_beats_while_there_is_nothing_to_do() {
     running.await.unwrap();
     assert!(heartbeat.is_orphan(), "it has ended");
 }
+
+#[test]
+fn who_is_being_called_can_be_seen_from_outside() {
+    struct Looks(&'static str, Arc<Mutex<Option<SchedulerStatus>>>, Arc<Mutex<Vec<String>>>);
+    impl Consumer for Looks {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn on_update(&mut self, _: &Update<'_>) {
+            let status = self.1.lock().unwrap().clone().unwrap();
+            self.2.lock().unwrap().push(status.calling().unwrap().to_owned());
+        }
+    }
+    let (status, seen) = (Arc::default(), Arc::default());
+    let looks = |name| -> Box<dyn Consumer> {
+        Box::new(Looks(name, Arc::clone(&status), Arc::clone(&seen)))
+    };
+    let consumers = vec![looks("strategy"), looks("web")];
+    let mut scheduler = ReadScheduler::new(new_history(1, 16).1, consumers, Duration::ZERO);
+    *status.lock().unwrap() = Some(scheduler.status());
+    scheduler.update(&Arc::default());
+    assert_eq!(*seen.lock().unwrap(), ["strategy", "web"]);
+    assert_eq!(scheduler.status().calling(), None);
+}

@@ -21,7 +21,7 @@ use crate::db_writer::HistoryPull;
 use crate::logs::say;
 use crate::parts;
 use crate::status::Status;
-use crate::supervision::{GATEWAY, Pulses};
+use crate::supervision::{GATEWAY, Pulses, READ_SCHEDULER};
 
 /// Snapshots that may wait to wake the database writer.
 const DB_QUEUE: usize = 4;
@@ -106,7 +106,7 @@ impl Downstream {
         let scheduler_status = scheduler.status();
         let heart = scheduler_status.heartbeat().clone();
         let beats = move || (!heart.is_orphan()).then(|| heart.beats());
-        pulses.probe("the read scheduler", READ_BOUND, None, beats);
+        pulses.probe(READ_SCHEDULER, READ_BOUND, None, beats);
         let scheduler = scheduler
             .start(snapshots, &Handle::current())
             .context("cannot start the read scheduler's thread")?;

@@ -30,6 +30,19 @@ impl Consumer for Good {
     fn on_update(&mut self, _: &Update<'_>) {}
 }
 
+/// Looks at what is said of it while it keeps the scheduler.
+struct Stuck(Box<dyn Fn() + Send>);
+
+impl Consumer for Stuck {
+    fn name(&self) -> &'static str {
+        "stuck"
+    }
+
+    fn on_update(&mut self, _: &Update<'_>) {
+        (self.0)();
+    }
+}
+
 #[tokio::test]
 async fn a_consumer_that_broke_and_a_part_that_is_silent_are_shown() {
     let config = Config::from_layers(&Layers::default()).unwrap();
@@ -67,8 +80,22 @@ async fn a_consumer_that_broke_and_a_part_that_is_silent_are_shown() {
     assert_eq!(figure("consumer_broken", "good"), Some(false));
     assert_eq!(figure("consumer_slow_calls", "good"), Some(true), "with a limit of nothing");
 
+    let looked = Arc::new(Mutex::new(Vec::new()));
+    let (seen, looking) = (Arc::clone(&looked), status.clone());
+    pulses.probe(READ_SCHEDULER, Duration::ZERO, None, || Some(0));
+    pulses.look();
+    let stuck = Stuck(Box::new(move || seen.lock().unwrap().extend(looking.report().silent)));
+    let config = HistoryConfig { symbols_max: 1, log_capacity: 1, ..parts::history(&config) };
+    let stuck: Vec<Box<dyn Consumer>> = vec![Box::new(Good), Box::new(stuck)];
+    let mut scheduler = ReadScheduler::new(history(config).unwrap().1, stuck, Duration::ZERO);
+    status.consumers(scheduler.status());
+    scheduler.update(&Arc::default());
+    let sentence = "the read scheduler has given no sign of life for 0 s: consumer `stuck` does \
+                    not return";
+    assert_eq!(*looked.lock().unwrap(), [sentence]);
+
     let _heart = pulses.heart("the stuck part", Duration::ZERO);
     pulses.look();
     let report = status.report();
-    assert_eq!(report.silent, ["the stuck part has given no sign of life for 0 s"]);
+    assert_eq!(report.silent[1..], ["the stuck part has given no sign of life for 0 s"]);
 }
