@@ -5,15 +5,17 @@
 
 /// Each crate of ours with what it may import of ours, lowest layer first.
 pub(crate) const ARROWS: &[(&str, &[&str])] = &[
+    // Seeded bugs, behind the feature `mutants` of those that have some.
+    ("klagg-mutants", &[]),
     ("klagg-kline", &[]),
-    ("klagg-symbols", &["klagg-kline"]),
+    ("klagg-symbols", &["klagg-kline", "klagg-mutants"]),
     ("klagg-wire", &["klagg-kline"]),
     ("klagg-tape", &["klagg-kline", "klagg-wire"]),
-    ("klagg-engine", &["klagg-kline"]),
-    ("klagg-store", &["klagg-kline"]),
-    ("klagg-binance", &["klagg-kline", "klagg-symbols", "klagg-wire"]),
+    ("klagg-engine", &["klagg-kline", "klagg-mutants"]),
+    ("klagg-store", &["klagg-kline", "klagg-mutants"]),
+    ("klagg-binance", &["klagg-kline", "klagg-symbols", "klagg-wire", "klagg-mutants"]),
     ("klagg-sim", &["klagg-kline", "klagg-wire"]),
-    ("klagg-gateway", &["klagg-kline", "klagg-engine"]),
+    ("klagg-gateway", &["klagg-kline", "klagg-engine", "klagg-mutants"]),
     (
         "klagg-backfill",
         &[
@@ -24,6 +26,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "klagg-engine",
             "klagg-binance",
             "klagg-store",
+            "klagg-mutants",
         ],
     ),
     (
@@ -52,6 +55,21 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
             "klagg-gateway",
             "klagg-backfill",
             "klagg-web",
+        ],
+    ),
+    (
+        "klagg-simulate",
+        &[
+            "klagg-mutants",
+            "klagg-kline",
+            "klagg-symbols",
+            // The list of symbols and the news of a contract, as the machines take them.
+            "klagg-wire",
+            "klagg-engine",
+            "klagg-store",
+            "klagg-binance",
+            "klagg-gateway",
+            "klagg-backfill",
         ],
     ),
     (

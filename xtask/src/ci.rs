@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::workspace::{cargo, root, step};
-use crate::{api, bench, readers, tidy};
+use crate::{api, bench, readers, simulate, tidy};
 
 /// The release of cargo-deny that CI installs where none is found.
 const CARGO_DENY: &str = "0.20.2";
@@ -35,6 +35,7 @@ pub(crate) fn ci(without_tests: bool) -> anyhow::Result<()> {
     } else {
         test()?;
     }
+    simulate::run(simulate::SEEDS_OF_A_COMMIT, 1)?;
     bench::run(true)?;
     dependencies()
 }

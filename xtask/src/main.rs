@@ -11,6 +11,7 @@ mod fixtures;
 mod loom;
 mod readers;
 mod sanitize;
+mod simulate;
 mod sources;
 mod tidy;
 mod workspace;
@@ -58,6 +59,18 @@ enum Chore {
         #[arg(long)]
         accept: bool,
     },
+    /// Run seeds of the deterministic simulation: the real machines, a broken exchange, oracles.
+    Simulate {
+        /// How many seeds.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Run seeded bugs instead: the oracles must find each.
+        #[arg(long)]
+        mutants: bool,
+    },
     /// Bring pandas, polars and duckdb, which a test reads exports back with.
     Readers,
     /// Bring or check recorded data.
@@ -78,6 +91,8 @@ fn main() -> ExitCode {
         Chore::Miri => sanitize::miri(),
         Chore::Tsan => sanitize::tsan(),
         Chore::Api { accept } => api::run(accept),
+        Chore::Simulate { seed, mutants: true, .. } => simulate::mutants(seed),
+        Chore::Simulate { seeds, seed, .. } => simulate::run(seeds, seed),
         Chore::Readers => readers::run(),
         Chore::Fixtures { action } => fixtures::run(&action),
     };

@@ -224,7 +224,8 @@ impl BackfillCore {
 
     /// The exchange's time, less the margin after which a closed kline is final.
     fn settled(&self, now: Now) -> UnixMillis {
-        now.exchange.plus(-self.config.settle_ms)
+        let margin = if mutated!(NoSettleMargin) { 0 } else { self.config.settle_ms };
+        now.exchange.plus(-margin)
     }
 
     /// What is wanted of a symbol now. What closed since the newest confirmed minute is left to

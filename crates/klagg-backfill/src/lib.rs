@@ -17,6 +17,20 @@
 //! minute in which the feed began is fetched once it is final (the seam, after which nothing is
 //! missing); then all older history, while closed minutes are compared with the exchange's own.
 
+/// Whether a seeded bug is switched on: never, but in the simulation's own build.
+#[cfg(feature = "mutants")]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        klagg_mutants::is_active(klagg_mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod action;
 mod cheapest;
 mod config;

@@ -19,6 +19,9 @@ pub(crate) enum Before {
 /// Only the beginning may be missing, and only where nothing older is known: there the symbol
 /// was listed. Then all of the page counts as held.
 pub(crate) fn check(page: &Page, klines: &[Kline], before: Before) -> Result<(), &'static str> {
+    if mutated!(PageUnchecked) && !klines.is_empty() {
+        return Ok(());
+    }
     let (Some(first), Some(last)) = (klines.first(), klines.last()) else {
         return Err("no kline");
     };

@@ -117,7 +117,9 @@ impl SymbolState {
         if klines[0].open_time > page.from {
             self.first_ever[index] = Some(klines[0].open_time);
         }
-        self.held.mark(index, Span { from: page.from, until: page.until });
+        let next = page.period.next_open_time(page.until);
+        let until = if mutated!(CoverageAhead) { next } else { page.until };
+        self.held.mark(index, Span { from: page.from, until });
         Ok(self.fold_and_prune(index, page, klines, wanted))
     }
 
@@ -205,6 +207,11 @@ impl SymbolState {
 
     /// The kline `[open, until)` folded from the period at `source`, if all of it is at hand.
     fn whole(&self, source: usize, open: UnixMillis, until: UnixMillis) -> Option<Kline> {
+        if mutated!(FoldedFromParts) {
+            let children: Vec<&Kline> =
+                self.cache[source].range(open..until).map(|of| of.1).collect();
+            return Kline::rollup(open, children);
+        }
         if !self.held.of(source).covers(open, until) {
             return None;
         }

@@ -13,7 +13,7 @@ const STEP_MS_MAX: i64 = 60_000;
 
 /// The event times of one socket.
 #[derive(Debug, Default)]
-pub(crate) struct EventTimes {
+pub struct EventTimes {
     newest: Option<UnixMillis>,
     /// Too far ahead, unless the next one is as well.
     doubted: Option<UnixMillis>,
@@ -21,7 +21,7 @@ pub(crate) struct EventTimes {
 
 impl EventTimes {
     /// Takes the event time of a frame; whether it is believed.
-    pub(crate) fn take(&mut self, time: UnixMillis) -> bool {
+    pub fn take(&mut self, time: UnixMillis) -> bool {
         let near = |other: UnixMillis| time.since(other).abs() <= STEP_MS_MAX;
         let is_believed = self.newest.is_none_or(|newest| time.since(newest) <= STEP_MS_MAX)
             || self.doubted.is_some_and(near);
@@ -33,7 +33,7 @@ impl EventTimes {
     }
 
     /// Whether a trade may have this time, going by what is believed.
-    pub(crate) fn allows(&self, trade_time: UnixMillis) -> bool {
+    pub fn allows(&self, trade_time: UnixMillis) -> bool {
         self.newest.is_none_or(|newest| trade_time.since(newest) <= STEP_MS_MAX)
     }
 }

@@ -37,6 +37,20 @@
 //! # Ok::<(), klagg_binance::BinanceError>(())
 //! ```
 
+/// Whether a seeded bug is switched on: never, but in the simulation's own build.
+#[cfg(feature = "mutants")]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        klagg_mutants::is_active(klagg_mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod address;
 mod backoff;
 mod clock;
@@ -66,6 +80,7 @@ pub use copies::{Copies, CopyId, Step};
 pub use counters::{FeedCounts, RestCounts};
 pub use cross_check::{CrossCheck, CrossCheckRules, Finding, LastPrice};
 pub use error::BinanceError;
+pub use event_times::EventTimes;
 pub use feed::Feed;
 pub use gate::{WeightGate, WeightPermit};
 pub use plan::{Assignment, ConnectionId};

@@ -104,7 +104,8 @@ pub struct WorkerDelta {
 }
 
 impl WorkerDelta {
-    pub(crate) fn empty(worker: usize) -> Self {
+    /// One to be filled by [`Shard::fill_delta`](crate::Shard::fill_delta).
+    pub fn empty(worker: usize) -> Self {
         Self {
             worker,
             sequence: 0,

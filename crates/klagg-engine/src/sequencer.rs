@@ -58,14 +58,18 @@ impl Desk<'_> {
             }
             return;
         }
-        if trade.id < next {
+        if trade.id < next && !mutated!(NoDedupe) {
             let straggler = self.cold.gaps.hold(trade.id);
             *(if straggler { &mut counters.stragglers } else { &mut counters.duplicates }) += 1;
-        } else if trade.id == next {
+        } else if trade.id <= next || mutated!(NoGapDetection) {
             self.apply(trade);
             self.apply_held();
         } else if self.holds() {
             self.hold(trade, clock);
+        } else if !self.cold.held.is_empty() {
+            // Held since there was another copy: it goes first, for ids never go back.
+            self.hold(trade, clock);
+            self.release_all();
         } else {
             self.give_up_hole(trade);
             self.apply(trade);
@@ -101,7 +105,7 @@ impl Desk<'_> {
             self.seat(minute.max(self.position().unwrap_or(minute)), trade.price);
             self.cold.life = Life::Live;
         }
-        if trade.id <= TradeId(1) {
+        if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) {
             // A listing's first trade: nothing came before it.
             self.note_listing(trade);
             self.break_until(UnixMillis(minute.0 - 1));
@@ -182,7 +186,7 @@ impl Desk<'_> {
         let child = levels.ring(0).find(minute).filter(|child| {
             let kline = &child.record.kline;
             let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
-            places && child.record.status != KlineStatus::Confirmed
+            places && (child.record.status != KlineStatus::Confirmed || mutated!(ConfirmedAmended))
         });
         let Some(child) = child else {
             self.scope.out.counters.late_dropped += 1;
@@ -276,7 +280,7 @@ impl Desk<'_> {
 
     /// Gives up holes whose time has come. Whether none is left.
     pub(crate) fn release_until(&mut self, now: UnixMillis) -> bool {
-        while !self.cold.held.is_empty() && self.cold.held_until <= now {
+        while !self.cold.held.is_empty() && self.cold.held_until <= now && !mutated!(HeldForever) {
             self.release_first(now);
         }
         self.refresh_span();
@@ -321,7 +325,8 @@ impl Desk<'_> {
         let hole = Hole { symbol, first: next, last, minute: can_be_filled.then_some(minute) };
         self.cold.gaps.add(hole, from, minute);
         self.scope.out.tell_hole(hole);
-        self.slot.broken_until = self.slot.broken_until.max(minute);
+        let broken = if mutated!(GapMinuteClean) { UnixMillis(i64::MIN) } else { minute };
+        self.slot.broken_until = self.slot.broken_until.max(broken);
         if let Some(levels) = self.levels {
             levels.ring(0).iter_mut().for_each(|child| child.unproven = false);
         }
@@ -338,7 +343,7 @@ impl Desk<'_> {
 
     /// The feed was cut off.
     pub(crate) fn on_interrupted(&mut self) {
-        if self.cold.coverage == Coverage::Proven {
+        if self.cold.coverage == Coverage::Proven && !mutated!(InterruptionIgnored) {
             self.cold.coverage = Coverage::Interrupted;
         }
         self.refresh_span();

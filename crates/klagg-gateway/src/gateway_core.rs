@@ -148,6 +148,9 @@ impl GatewayCore {
         timing: Timing,
         now: UnixMillis,
     ) -> Taken {
+        if mutated!(LateAnswerDropped) && timing == Timing::Late {
+            return Taken { notice: self.answered(worker, timing), spent: Some(delta) };
+        }
         let slot = &mut self.workers[worker];
         let newest = delta.sequence > slot.state.sequence;
         self.counters.deltas += 1;
@@ -221,7 +224,9 @@ impl GatewayCore {
         let state = &mut self.workers[worker].state;
         state.consecutive_timeouts = state.consecutive_timeouts.saturating_add(1);
         state.timeouts += 1;
-        state.stale_since = state.stale_since.or(state.answered_at).or(Some(now));
+        if !mutated!(StaleUntold) {
+            state.stale_since = state.stale_since.or(state.answered_at).or(Some(now));
+        }
         self.counters.timeouts += 1;
         let consecutive = state.consecutive_timeouts;
         if consecutive >= self.alarm_threshold && !state.alarmed {

@@ -15,6 +15,20 @@
 //! Deliberately absent: symbol names, sockets, disks, and what consumers do. [`GatewayCore`] has
 //! no clock and no task either, so that a simulation can drive it.
 
+/// Whether a seeded bug is switched on: never, but in the simulation's own build.
+#[cfg(feature = "mutants")]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        klagg_mutants::is_active(klagg_mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod buffers;
 mod column;
 mod config;

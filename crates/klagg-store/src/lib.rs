@@ -14,6 +14,20 @@
 //! Files in the data folder: `klagg.db` with its `-wal` and `-shm`, and `klagg.lock`. For people
 //! with `sqlite3` or pandas there are the views `klines` and `klines_exact`.
 
+/// Whether a seeded bug is switched on: never, but in the simulation's own build.
+#[cfg(feature = "mutants")]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        klagg_mutants::is_active(klagg_mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod connection;
 mod coverage;
 mod error;

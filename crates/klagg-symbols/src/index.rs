@@ -206,6 +206,7 @@ fn in_order_of_listing(mut symbols: Vec<NewSymbol>, table: &SymbolTable) -> Vec<
     symbols
         .into_iter()
         .filter(|symbol| table.get_listed(&symbol.name).is_none())
+        .filter(|symbol| !mutated!(NameReusesNumber) || table.get(&symbol.name).is_none())
         .filter(|symbol| seen.insert(symbol.name.clone()))
         .collect()
 }

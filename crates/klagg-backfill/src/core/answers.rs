@@ -118,7 +118,8 @@ impl BackfillCore {
         // That trades are refused or odd tells nothing about klines.
         let of_klines = owner != Owner::Repair;
         if of_klines && let Some(state) = self.states.get_mut(&symbol) {
-            state.retry_at = now.local + self.config.retry_pause;
+            let times = if mutated!(FailedForgotten) { 1_000 } else { 1 };
+            state.retry_at = now.local + self.config.retry_pause * times;
             state.is_refused = failure == Failure::Refused;
             state.odd_pages += u32::from(failure != Failure::Exchange);
         }
@@ -181,6 +182,12 @@ impl BackfillCore {
         let all = all.map(|kline| KlineRecord { kline: *kline, revision: 0, status });
         self.supply(now, symbol, index, all, actions);
         if !records.is_empty() {
+            let mut records = records;
+            if mutated!(WrongMinute) {
+                let late =
+                    |of: &mut KlineRecord| of.kline.open_time = of.kline.open_time.plus(60_000);
+                records.iter_mut().for_each(late);
+            }
             actions.push(Action::HandOver { symbol, index, records });
         }
     }

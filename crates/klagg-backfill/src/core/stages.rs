@@ -53,6 +53,8 @@ impl BackfillCore {
     pub(super) fn on_added(&mut self, symbols: Vec<SymbolSpec>, actions: &mut Vec<Action>) {
         let mut added = Vec::new();
         for SymbolSpec { id, name, first_open_time } in symbols {
+            // The exchange answers by name: whoever had it before can be asked about no more.
+            self.states.retain(|&other, state| other == id || state.name != name);
             let state = self.states.entry(id).or_insert_with(|| {
                 added.push(id);
                 SymbolState::new(id, name, first_open_time, &self.config.periods)

@@ -156,3 +156,17 @@ fn no_rolling_minute_of_the_exchange_is_charged_more_than_the_share() {
         run_schedule(seed);
     }
 }
+
+#[test]
+fn a_clock_that_was_hours_ahead_does_not_hold_requests_up_for_hours() {
+    for hours in [-5, -1, 1, 5] {
+        let mut budget = WeightBudget::new(2_400, 80);
+        budget.try_spend(at(0), 1_900, Priority::Urgent).unwrap();
+        budget.settle(at(100), 1_900, Some(1_900));
+        // The first answer told how wrong our clock is.
+        budget.set_offset(hours * 3_600_000);
+        assert!(budget.try_spend(at(200), 100, Priority::Urgent).is_err(), "the same minute");
+        let later = at(2 * MINUTE_MS + TURN_MARGIN_MS);
+        assert!(budget.try_spend(later, 1_900, Priority::Urgent).is_ok(), "{hours} hours");
+    }
+}

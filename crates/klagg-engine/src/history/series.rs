@@ -95,6 +95,7 @@ impl Series {
         let (chunk, at, size) = self.place(number);
         let held = if number > newest { None } else { self.at(number) };
         let put = match &held {
+            Some(_) if mutated!(StatusMayFall) => *record,
             None => *record,
             Some(held) => match record.superseding(held) {
                 Some(better) => better,

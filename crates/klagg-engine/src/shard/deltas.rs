@@ -38,6 +38,9 @@ impl Shard {
         for &index in &self.changed {
             self.compose(index, &mut delta.open);
         }
+        if mutated!(DeltaForgotten) {
+            self.acknowledge(self.sequence);
+        }
     }
 
     /// Drops from the list of changes what was acknowledged.

@@ -32,7 +32,8 @@ impl Shard {
         clock.time = Some(time);
         self.exchange_time = self.exchange_time.max(Some(time));
         self.release_held(feed, time);
-        let boundary = minute_of(time.plus(-self.close_grace_ms));
+        let early = if mutated!(NoGrace) { 2_000 } else { 0 };
+        let boundary = minute_of(time.plus(early - self.close_grace_ms));
         let clock = self.clock(feed);
         if boundary <= clock.boundary {
             return;

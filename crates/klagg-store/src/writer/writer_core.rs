@@ -200,6 +200,9 @@ impl WriterCore {
             return pause;
         };
         self.is_suspect = true;
+        if mutated!(FailedCommitForgotten) {
+            self.batch = Batch::default();
+        }
         let deadline = self.stopping_since.map(|since| since + self.config.drain_deadline);
         if deadline.is_some_and(|deadline| now >= deadline) {
             self.stage = Stage::Ended { is_whole: false };

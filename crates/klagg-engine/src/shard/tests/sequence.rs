@@ -307,3 +307,18 @@ fn a_doubted_symbol_is_unproven_until_its_next_trade_shows_that_none_is_missing(
     bench.time(3.5);
     assert_eq!(bench.closed(), "1m@2=provisional/0 c2");
 }
+
+#[test]
+fn what_was_held_for_a_copy_that_is_gone_goes_before_the_next_trade() {
+    let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
+    bench.trade(1, 0.1, 1);
+    bench.shard.on_copies(FEED, 2);
+    bench.trade(4, 0.2, 4);
+    bench.shard.on_copies(FEED, 1);
+    bench.trade(6, 0.3, 6);
+    bench.time(0.9);
+    let counters = bench.shard.counters();
+    assert_eq!((counters.gaps, counters.gap_trades, counters.trades), (2, 3, 3));
+    bench.trade(6, 0.3, 6);
+    assert_eq!(bench.shard.counters().duplicates, 1, "ids never go back");
+}

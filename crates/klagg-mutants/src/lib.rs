@@ -1,0 +1,90 @@
+//! Seeded bugs, one of which may be switched on for the thread that runs a simulation.
+//!
+//! Always true here: no other build than the simulation's has any of it. The crates that hold a
+//! mutant depend on this one behind their feature `mutants`, which nothing switches on but
+//! `cargo xtask simulate --mutants`.
+//!
+//! A mutant that no oracle finds names a fault or an oracle that is missing.
+
+use std::cell::Cell;
+
+macro_rules! mutants {
+    ($($name:ident $words:literal,)*) => {
+        /// A bug that a machine has while its mutant is switched on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Mutant {
+            $(#[doc = $words] $name,)*
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What it does wrong.
+            pub const fn words(self) -> &'static str {
+                match self {
+                    $(Self::$name => $words,)*
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    NoGapDetection "a trade is folded although ids before it are missing",
+    NoDedupe "a trade is folded as often as it comes",
+    NoGrace "a minute is closed before its last trades can be here",
+    CleanMidMinuteStart "the minute in which a feed began counts as whole",
+    GapMinuteClean "the minute that a hole spans counts as whole",
+    InterruptionIgnored "what a cut feed left out counts as quiet",
+    StatusMayFall "a kline in memory is replaced by one of which less is proven",
+    ConfirmedAmended "a late trade is folded into a confirmed kline",
+    DeltaForgotten "changes are forgotten when handed out, not when acknowledged",
+    HeldForever "a hole that nobody fills is waited for without end",
+    RestartBelieved "what a worker that broke had open counts as whole",
+    CursorSkips "a change for which there is no room is passed over",
+    LateAnswerDropped "what a late worker answers is thrown away",
+    StaleUntold "a worker that does not answer is shown as if it did",
+    NoWeightBudget "requests do not wait for their weight",
+    RefusalIgnored "requests go on after 429 and 418",
+    SilenceUnseen "a connection that delivers nothing is kept",
+    NotSubscribedAnew "a connection that was opened anew subscribes nothing",
+    MessagesUnpaced "messages go out as fast as they come",
+    NoSettleMargin "a kline is taken for final as soon as its time is over",
+    PageUnchecked "a page is taken over whatever it holds",
+    WrongMinute "confirmed klines are handed on one place late",
+    CoverageAhead "more counts as held than a page has brought",
+    FoldedFromParts "a longer kline is folded although a shorter one is missing",
+    FailedForgotten "what did not come once is not asked for again",
+    NameReusesNumber "a name that is listed again gets its old number",
+    FailedCommitForgotten "rows of a failed commit are dropped",
+}
+
+thread_local! {
+    static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+/// Switches a mutant on for this thread, and the one before off.
+pub fn activate(mutant: Option<Mutant>) {
+    ACTIVE.set(mutant);
+}
+
+/// Whether this mutant is switched on.
+pub fn is_active(mutant: Mutant) -> bool {
+    ACTIVE.get() == Some(mutant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mutant_at_a_time_is_on_and_at_first_none() {
+        let on = || Mutant::ALL.iter().filter(|&&mutant| is_active(mutant)).count();
+        assert_eq!(on(), 0);
+        activate(Some(Mutant::NoDedupe));
+        assert!(is_active(Mutant::NoDedupe) && on() == 1);
+        activate(None);
+        assert_eq!(on(), 0);
+    }
+}

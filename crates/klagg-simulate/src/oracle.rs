@@ -1,0 +1,300 @@
+//! The oracles: what must be true at every publication, at every commit, and in the end.
+//!
+//! They know the market and what was delivered to the process; of the product they see what any
+//! reader sees. Their arithmetic is their own (`truth`).
+
+mod arrivals;
+mod closed;
+mod shown;
+mod slots;
+
+use std::collections::BTreeMap;
+
+use klagg_engine::ChangedKline;
+use klagg_gateway::GlobalKlines;
+use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
+use klagg_store::Batch;
+use klagg_symbols::SymbolEntry;
+
+use crate::agenda::Millis;
+use crate::disk::Disk;
+use crate::market::Listing;
+use crate::oracle::arrivals::Arrivals;
+use crate::oracle::slots::Slots;
+use crate::outcome::{Rule, Violation};
+use crate::process::Process;
+use crate::random::mix;
+use crate::scenario::Scenario;
+use crate::truth::{Truth, official};
+
+/// A kline of a symbol: its number, the period, the open time.
+type Place = (SymbolId, Period, Millis);
+
+/// Everything that the oracles remember.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    violation: Option<Violation>,
+    /// By symbol number: which listing it is.
+    listings: Vec<u16>,
+    arrivals: Arrivals,
+    slots: Slots,
+    /// Where the history's change log was read up to.
+    cursor: u64,
+    /// What this process has said of each kline: its status, its revision.
+    said: BTreeMap<Place, (KlineStatus, u32)>,
+    /// Closed klines that lack trades which nobody could know of, as they were shown.
+    accepted: BTreeMap<Place, Kline>,
+    changes: Vec<ChangedKline>,
+    /// By symbol number: since when this process follows it.
+    followed_at: BTreeMap<SymbolId, Millis>,
+    confirmed: u64,
+    closed: u64,
+}
+
+impl Oracle {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            violation: None,
+            listings: Vec::new(),
+            arrivals: Arrivals::new(scenario),
+            slots: Slots::default(),
+            cursor: 0,
+            said: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            changes: Vec::new(),
+            followed_at: BTreeMap::new(),
+            confirmed: 0,
+            closed: 0,
+        }
+    }
+
+    pub(crate) fn take_violation(&mut self) -> Option<Violation> {
+        self.violation.take()
+    }
+
+    pub(crate) const fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    pub(crate) const fn closed(&self) -> u64 {
+        self.closed
+    }
+
+    /// The first rule that was broken is the one that counts.
+    pub(crate) fn violated(&mut self, rule: Rule, what: String) {
+        self.violation.get_or_insert(Violation { rule, at: 0, what });
+    }
+
+    /// Rules of the exchange that were broken.
+    pub(crate) fn broken(&mut self, broken: &mut Vec<String>) {
+        for what in broken.drain(..) {
+            let is_weight = what.contains("weight") || what.contains("ban") || what.contains("429");
+            self.violated(if is_weight { Rule::O4 } else { Rule::O5 }, what);
+        }
+    }
+
+    /// A new process has started on this disk.
+    pub(crate) fn started(&mut self, disk: &Disk) {
+        self.arrivals.forget();
+        self.slots = Slots::default();
+        self.cursor = 0;
+        self.said.clear();
+        self.followed_at.clear();
+        // Numbers that never reached the disk were never anybody's.
+        self.listings.truncate(disk.symbols.len());
+    }
+
+    /// Symbols have been given numbers.
+    pub(crate) fn numbered(&mut self, appended: &[SymbolEntry], now: Millis, scenario: &Scenario) {
+        for symbol in appended {
+            let name = &*symbol.name;
+            let is_it =
+                |of: &&(usize, &Listing)| of.1.terms.name == name && of.1.terms.listed_at <= now;
+            let found = scenario.listings.iter().enumerate().collect::<Vec<_>>();
+            let listing = found.iter().rev().find(is_it).map_or(0, |&(number, _)| number);
+            let listing = u16::try_from(listing).expect("few listings");
+            if symbol.id.index() != self.listings.len() {
+                self.violated(Rule::O8, format!("{name} got the number {}", symbol.id));
+            }
+            if self.listings.contains(&listing) {
+                self.violated(Rule::O8, format!("{name} got a second number, {}", symbol.id));
+            }
+            self.listings.push(listing);
+        }
+    }
+
+    /// The listing behind a number.
+    pub(crate) fn listing<'a>(
+        &self,
+        scenario: &'a Scenario,
+        symbol: SymbolId,
+    ) -> Option<&'a Listing> {
+        let number = self.listings.get(symbol.index())?;
+        scenario.listings.get(usize::from(*number))
+    }
+
+    /// Whether a listing has a number.
+    pub(crate) fn is_numbered(&self, scenario: &Scenario, listing: &Listing) -> bool {
+        let is_it = |of: &Listing| std::ptr::eq(of, listing);
+        self.listings.iter().any(|&number| is_it(&scenario.listings[usize::from(number)]))
+    }
+
+    /// Symbols are followed from now on.
+    pub(crate) fn followed(&mut self, symbols: &[SymbolId], now: Millis) {
+        self.followed_at.extend(symbols.iter().map(|&symbol| (symbol, now)));
+    }
+
+    /// A trade was handed to the engine.
+    pub(crate) fn delivered(&mut self, listing: u16, id: i64, now: Millis) {
+        self.arrivals.trade(listing, id, now);
+    }
+
+    /// Trades that had been missed were handed to the engine.
+    pub(crate) fn filled(&mut self, symbol: SymbolId, trades: &[Trade], now: Millis) {
+        if let Some(&listing) = self.listings.get(symbol.index()) {
+            for trade in trades {
+                self.arrivals.trade(listing, trade.id.0, now);
+            }
+        }
+    }
+
+    /// A feed was said to be interrupted.
+    pub(crate) fn interrupted(&mut self, feed: usize) {
+        self.arrivals.cut(feed);
+    }
+
+    /// A feed is whole: its times may close minutes.
+    pub(crate) fn whole(&mut self, feed: usize, now: Millis) {
+        self.arrivals.whole(feed, now);
+    }
+
+    /// A worker broke, and rests.
+    pub(crate) fn broke(&mut self, worker: usize, until: Millis) {
+        self.arrivals.broke(worker, until);
+    }
+
+    /// A feed's time was handed to the engine.
+    pub(crate) fn told_time(&mut self, feed: usize, time: UnixMillis) {
+        self.arrivals.watermark(feed, time.0);
+    }
+
+    /// Looks at a snapshot, and at what the history has taken since the last one.
+    pub(crate) fn published(
+        &mut self,
+        now: Millis,
+        klines: &GlobalKlines,
+        process: &Process,
+        scenario: &Scenario,
+        hash: &mut u64,
+    ) {
+        if let Err(what) = self.slots.look(klines) {
+            self.violated(Rule::O3, what);
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.clear();
+        let cursor = process.gateway.history.changes_since(self.cursor, &mut changes, usize::MAX);
+        self.cursor = cursor.next;
+        for change in &changes {
+            let index = usize::from(change.period_index);
+            let record = process.gateway.history.get(change.symbol, index, change.open_time);
+            let Some(record) = record else { continue };
+            let period = scenario.periods.get(index);
+            *hash = mix(*hash ^ fingerprint(change.symbol, &record));
+            self.record(scenario, change.symbol, period, &record);
+            self.must_not_fall((change.symbol, period, change.open_time.0), &record);
+        }
+        self.changes = changes;
+        self.lag(now, klines, process, scenario);
+    }
+
+    /// Looks at what was committed.
+    pub(crate) fn committed(&mut self, batch: &Batch, disk: &Disk, scenario: &Scenario) {
+        for row in &batch.closed {
+            let key = (row.symbol, row.period);
+            if let Some(record) = disk.get(key, row.record.kline.open_time) {
+                self.record(scenario, row.symbol, row.period, record);
+            }
+        }
+    }
+
+    fn must_not_fall(&mut self, place: Place, record: &KlineRecord) {
+        let now = (record.status, record.revision);
+        let said = self.said.insert(place, now);
+        if let Some(said) = said
+            && now < said
+        {
+            let (symbol, period, open_time) = place;
+            let what = format!("{period} {open_time} of {symbol} fell from {said:?} to {now:?}");
+            self.violated(Rule::O3, what);
+        }
+    }
+
+    /// Checks one kline by what its status promises.
+    pub(crate) fn record(
+        &mut self,
+        scenario: &Scenario,
+        symbol: SymbolId,
+        period: Period,
+        record: &KlineRecord,
+    ) {
+        let Some(listing) = self.listing(scenario, symbol) else {
+            return self.violated(Rule::O8, format!("a kline of {symbol}, which has no number"));
+        };
+        match record.status {
+            KlineStatus::Confirmed => {
+                self.confirmed += 1;
+                self.must_be_official(listing, symbol, period, &record.kline);
+            }
+            KlineStatus::Closed => {
+                self.closed += 1;
+                self.must_be_the_fold((symbol, listing), scenario, period, &record.kline);
+            }
+            KlineStatus::Open | KlineStatus::Provisional => {}
+        }
+    }
+
+    fn must_be_official(
+        &mut self,
+        listing: &Listing,
+        symbol: SymbolId,
+        period: Period,
+        kline: &Kline,
+    ) {
+        let until = period.next_open_time(kline.open_time).0;
+        let truth = official(listing, kline.open_time.0, until, Millis::MAX);
+        if truth != Some(truth_of(kline)) {
+            let what = format!(
+                "{period} of {} ({symbol}) is {:?}, officially {truth:?}",
+                listing.terms.name,
+                truth_of(kline)
+            );
+            self.violated(Rule::O1, what);
+        }
+    }
+}
+
+/// What the product says a kline is, in the oracle's words.
+pub(crate) fn truth_of(kline: &Kline) -> Truth {
+    Truth {
+        open_time: kline.open_time.0,
+        open: kline.open.scaled(),
+        high: kline.high.scaled(),
+        low: kline.low.scaled(),
+        close: kline.close.scaled(),
+        volume: kline.volume.scaled(),
+        quote_volume: kline.quote_volume.scaled(),
+        taker_volume: kline.taker_buy_volume.scaled(),
+        taker_quote_volume: kline.taker_buy_quote_volume.scaled(),
+        count: kline.trade_count,
+    }
+}
+
+fn fingerprint(symbol: SymbolId, record: &KlineRecord) -> u64 {
+    let kline = &record.kline;
+    let mut hash = u64::from(symbol.0) << 32 | u64::from(record.revision) << 8;
+    hash ^= record.status as u64;
+    for part in [kline.open_time.0, kline.close.scaled(), kline.high.scaled(), kline.low.scaled()] {
+        hash = mix(hash ^ part.unsigned_abs());
+    }
+    mix(hash ^ kline.trade_count)
+}

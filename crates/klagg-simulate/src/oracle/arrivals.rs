@@ -1,0 +1,112 @@
+//! What was handed to the engine, in which order: what anybody could know.
+
+use crate::agenda::Millis;
+use crate::scenario::Scenario;
+
+/// A frame that was on its way when its feed was cut.
+const CUT_SLACK: Millis = 1_000;
+/// Never handed over.
+const NEVER: u64 = u64::MAX;
+
+/// The order in which trades and times were handed to the engine of this process.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    next: u64,
+    /// By listing and aggregate: its place in the order.
+    trades: Vec<Vec<u64>>,
+    /// By listing: the newest id handed over, and when.
+    pub(crate) newest: Vec<(i64, Millis)>,
+    /// By feed: until when it was last interrupted; the end of time while it is.
+    interrupted: Vec<Millis>,
+    /// By worker: until when it last rested after it broke.
+    broken: Vec<Millis>,
+    /// By feed: places and times, both rising.
+    watermarks: Vec<Vec<(u64, Millis)>>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let trades = scenario.listings.iter().map(|of| vec![NEVER; of.aggregates.len()]);
+        Self {
+            next: 0,
+            trades: trades.collect(),
+            newest: vec![(0, 0); scenario.listings.len()],
+            interrupted: vec![Millis::MAX; scenario.connections],
+            broken: vec![0; scenario.workers],
+            watermarks: vec![Vec::new(); scenario.connections],
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.trades.iter_mut().for_each(|of| of.fill(NEVER));
+        self.newest.fill((0, 0));
+        self.interrupted.fill(Millis::MAX);
+        self.broken.fill(0);
+        self.watermarks.iter_mut().for_each(Vec::clear);
+    }
+
+    pub(crate) fn trade(&mut self, listing: u16, id: i64, now: Millis) {
+        self.next += 1;
+        let listing = usize::from(listing);
+        let place = usize::try_from(id - 1).unwrap_or(0);
+        let at = &mut self.trades[listing][place];
+        *at = (*at).min(self.next);
+        if id > self.newest[listing].0 {
+            self.newest[listing] = (id, now);
+        }
+    }
+
+    /// A feed was cut off.
+    pub(crate) fn cut(&mut self, feed: usize) {
+        self.interrupted[feed] = Millis::MAX;
+    }
+
+    /// A feed is whole.
+    pub(crate) fn whole(&mut self, feed: usize, now: Millis) {
+        if self.interrupted[feed] == Millis::MAX {
+            self.interrupted[feed] = now;
+        }
+    }
+
+    /// A worker broke, and rests.
+    pub(crate) fn broke(&mut self, worker: usize, until: Millis) {
+        self.broken[worker] = until;
+    }
+
+    /// Whether what was sent at `sent` may have been lost on a feed that was said to be cut, or in
+    /// a worker that broke.
+    pub(crate) fn was_cut(&self, feed: usize, worker: usize, sent: Millis) -> bool {
+        self.interrupted[feed] >= sent - CUT_SLACK || self.broken[worker] >= sent - CUT_SLACK
+    }
+
+    pub(crate) fn watermark(&mut self, feed: usize, time: Millis) {
+        self.next += 1;
+        let of = &mut self.watermarks[feed];
+        if of.last().is_none_or(|&(_, before)| time > before) {
+            of.push((self.next, time));
+        }
+    }
+
+    /// The place of an aggregate in the order.
+    pub(crate) fn place(&self, listing: u16, id: i64) -> u64 {
+        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
+        self.trades[usize::from(listing)].get(place).copied().unwrap_or(NEVER)
+    }
+
+    /// Whether an aggregate was never handed over.
+    pub(crate) fn is_lost(&self, listing: u16, id: i64) -> bool {
+        self.place(listing, id) == NEVER
+    }
+
+    /// The newest time that a feed has told.
+    pub(crate) fn told(&self, feed: usize) -> Millis {
+        self.watermarks[feed].last().map_or(0, |&(_, time)| time)
+    }
+
+    /// The place at which a feed was first known to have reached `time`.
+    pub(crate) fn reached(&self, feed: usize, time: Millis) -> u64 {
+        let of = &self.watermarks[feed];
+        let at = of.partition_point(|&(_, reached)| reached < time);
+        of.get(at).map_or(NEVER, |&(place, _)| place)
+    }
+}

@@ -1,0 +1,156 @@
+//! The fault plan: what goes wrong when. Data, so that a failing one can be shrunk and kept.
+
+mod draw;
+
+use std::fmt;
+
+use crate::agenda::Millis;
+
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The exchange closes a socket.
+    Disconnect,
+    /// A socket is dead, and nobody says so: no frame, no pong.
+    HalfOpen,
+    /// No connection can be opened for a while.
+    NoConnect,
+    /// Sockets answer pings and deliver nothing: all of them.
+    SilentAll,
+    /// The same for one socket.
+    SilentSocket,
+    /// The exchange sends nothing of one symbol.
+    SilentSymbol,
+    /// New subscriptions are acknowledged and deliver nothing, as on a path that moved.
+    SilentPath,
+    /// Frames are held up and come in one burst.
+    Held,
+    /// Frames come twice.
+    Duplicates,
+    /// Frames overtake each other.
+    Reordered,
+    /// Frames come seconds late.
+    Late,
+    /// Frames are lost on a connection that lives.
+    Lost,
+    /// REST answers with errors.
+    RestErrors,
+    /// REST does not answer in time.
+    RestTimeouts,
+    /// REST cannot be reached.
+    RestOutage,
+    /// Somebody else at our address spends the weight: 429.
+    ForeignWeight,
+    /// Our address is banned for a while, whatever we did: 418.
+    Banned,
+    /// Pages of klines are wrong.
+    WrongPages,
+    /// Pages of aggregates are wrong.
+    WrongTrades,
+    /// The machine's clock is off from the next start on.
+    Skew,
+    /// The process stands still, and its clock with it.
+    Suspend,
+    /// The process dies and starts anew.
+    Crash,
+    /// A worker does nothing for a while.
+    WorkerStall,
+    /// A worker dies.
+    WorkerDeath,
+    /// A worker's answers come late.
+    LateAnswers,
+    /// The gateway does nothing for a while.
+    GatewayStall,
+    /// The store takes long for a commit.
+    WriterStall,
+    /// The store refuses commits.
+    StoreFull,
+    /// Symbols are listed.
+    Listing,
+    /// A symbol is settled.
+    Delisting,
+    /// A symbol is settled, and its name is listed again.
+    Relisting,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 31] = [
+        Self::Disconnect,
+        Self::HalfOpen,
+        Self::NoConnect,
+        Self::SilentAll,
+        Self::SilentSocket,
+        Self::SilentSymbol,
+        Self::SilentPath,
+        Self::Held,
+        Self::Duplicates,
+        Self::Reordered,
+        Self::Late,
+        Self::Lost,
+        Self::RestErrors,
+        Self::RestTimeouts,
+        Self::RestOutage,
+        Self::ForeignWeight,
+        Self::Banned,
+        Self::WrongPages,
+        Self::WrongTrades,
+        Self::Skew,
+        Self::Suspend,
+        Self::Crash,
+        Self::WorkerStall,
+        Self::WorkerDeath,
+        Self::LateAnswers,
+        Self::GatewayStall,
+        Self::WriterStall,
+        Self::StoreFull,
+        Self::Listing,
+        Self::Delisting,
+        Self::Relisting,
+    ];
+}
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Milliseconds after the start of the run.
+    pub at: Millis,
+    /// What goes wrong.
+    pub kind: Kind,
+    /// Which socket, symbol, worker: by its number, counted round.
+    pub target: u32,
+    /// For how many milliseconds, or how much.
+    pub amount: u32,
+}
+
+/// A fault, written short: for tests that keep a plan.
+pub const fn fault(at: Millis, kind: Kind, target: u32, amount: u32) -> Fault {
+    Fault { at, kind, target, amount }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, kind, target, amount } = self;
+        write!(formatter, "fault({at}, Kind::{kind:?}, {target}, {amount})")
+    }
+}
+
+/// The faults of a run, in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The faults.
+    pub faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// The plan of a seed: a few kinds, at an intensity that the seed draws as well.
+    pub fn draw(seed: u64) -> Self {
+        Self { faults: draw::faults(seed) }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.faults.iter().try_for_each(|fault| writeln!(formatter, "    {fault},"))
+    }
+}

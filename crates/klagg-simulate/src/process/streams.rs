@@ -1,0 +1,108 @@
+//! The stream connections: the real machine of each, and what its shell keeps of sockets.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use klagg_binance::{Backoff, Copies, CopyId, EventTimes, Source, Step, StreamTiming};
+use klagg_engine::FeedId;
+use klagg_kline::{SymbolId, UnixMillis};
+
+use crate::agenda::Alarm;
+use crate::exchange::{Frame, SocketId};
+
+/// What there is of a socket.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) socket: Option<SocketId>,
+    /// Counts the attempts: an answer to an older one is void.
+    pub(crate) attempt: u32,
+    pub(crate) times: EventTimes,
+    /// The highest event time that was believed.
+    pub(crate) event_time: Option<UnixMillis>,
+    pub(crate) is_live: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) copies: Copies,
+    pub(crate) feed: FeedId,
+    /// By [`CopyId`].
+    pub(crate) lines: Vec<Line>,
+    /// What is still to be done, in order.
+    pub(crate) steps: VecDeque<Step>,
+    /// Symbols whose trades it hands on.
+    pub(crate) owned: Vec<SymbolId>,
+    /// Highest event time of a socket that was whole.
+    pub(crate) event_time: Option<UnixMillis>,
+    /// Frames that wait because a worker's lane is full.
+    pub(crate) backlog: VecDeque<(CopyId, Frame)>,
+    pub(crate) alarm: Alarm,
+}
+
+/// The product's numbers, those of hours scaled to a run.
+pub(crate) fn timing() -> StreamTiming {
+    let seconds = Duration::from_secs;
+    StreamTiming {
+        connect_timeout: seconds(10),
+        first_data: seconds(10),
+        silence: seconds(12),
+        ping_cadence: seconds(20),
+        acknowledge_timeout: seconds(5),
+        pong_timeout: seconds(10),
+        rotation: seconds(240),
+        rotation_jitter: seconds(60),
+        lifetime: seconds(290),
+        overlap: seconds(2),
+        overlap_max: seconds(15),
+        rotation_gap: seconds(5),
+        backoff: Backoff { floor: Duration::from_millis(100), ceiling: seconds(10) },
+        messages_per_second: 8,
+        names_per_subscribe: 3,
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(feed: FeedId, copies: u8, streams: Vec<String>) -> Self {
+        let copies = Copies::new(timing(), copies, true, streams);
+        Self {
+            lines: std::iter::repeat_with(Line::default).take(copies.slots()).collect(),
+            copies,
+            feed,
+            steps: VecDeque::new(),
+            owned: Vec::new(),
+            event_time: None,
+            backlog: VecDeque::new(),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// The copy that a socket is.
+    pub(crate) fn copy_of(&self, socket: SocketId) -> Option<CopyId> {
+        let at = self.lines.iter().position(|line| line.socket == Some(socket))?;
+        Some(CopyId(u8::try_from(at).unwrap_or(0)))
+    }
+
+    /// Whether any of its sockets delivers.
+    pub(crate) fn is_live(&self) -> bool {
+        self.lines.iter().any(|line| line.is_live)
+    }
+}
+
+/// Whether a symbol is the canary.
+pub(crate) fn source(name: &str) -> Source {
+    if name == CANARY { Source::Canary } else { Source::Other }
+}
+
+/// The symbol that always trades.
+pub(crate) const CANARY: &str = "OLD0USDT";
+
+/// The stream of a symbol's aggregates.
+pub(crate) fn stream_of(name: &str) -> String {
+    format!("{}@aggTrade", name.to_ascii_lowercase())
+}
+
+/// The streams of the whole market, on the first connection.
+pub(crate) fn market_streams() -> [String; 2] {
+    ["!miniTicker@arr".to_owned(), "!contractInfo".to_owned()]
+}

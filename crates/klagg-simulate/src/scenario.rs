@@ -1,0 +1,157 @@
+//! What a run is made of besides its faults: symbols, periods, workers, cadences.
+
+use klagg_kline::{Period, PeriodSet};
+
+use crate::agenda::Millis;
+use crate::market::{Listing, MINUTE, Terms};
+use crate::plan::{Kind, Plan};
+use crate::random::Random;
+
+/// Milliseconds after the start of the run in which faults begin.
+pub(crate) const FAULTS_FROM: Millis = 2_000;
+pub(crate) const FAULTS_UNTIL: Millis = 420_000;
+/// From here on nothing new goes wrong, and what lasts ends.
+pub(crate) const QUIET_FROM: Millis = 470_000;
+/// How long after that everything must have converged: all symbols repaired, and the minutes
+/// closed by then confirmed.
+pub(crate) const CONVERGED_AT: Millis = QUIET_FROM + 120_000;
+/// The end of the run: a while of plain service after that.
+pub(crate) const END: Millis = CONVERGED_AT + 75_000;
+
+/// The numbers of a run.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    /// Exchange time of the start.
+    pub(crate) start: Millis,
+    pub(crate) periods: PeriodSet,
+    /// Klines kept in memory, by period.
+    pub(crate) capacity: Vec<usize>,
+    pub(crate) workers: usize,
+    pub(crate) connections: usize,
+    /// Whether every stream comes on two connections.
+    pub(crate) redundant: bool,
+    /// How long a hole may be filled by another copy.
+    pub(crate) hold_ms: i64,
+    pub(crate) gateway_cadence: Millis,
+    /// How long a clean minute may wait for its confirmation.
+    pub(crate) confirm_wait: Millis,
+    /// Requests for history under way at once.
+    pub(crate) concurrency: usize,
+    pub(crate) weight_limit: u32,
+    pub(crate) listings: Vec<Listing>,
+}
+
+/// 2026-01-05 00:00 UTC, a Monday: the runs are spread over the days around it.
+const MONDAY: Millis = 1_767_571_200_000;
+const HOUR: Millis = 60 * MINUTE;
+
+impl Scenario {
+    pub(crate) fn draw(seed: u64, plan: &Plan) -> Self {
+        let mut random = Random::new(seed, 0x5ce0);
+        // A run of eleven minutes that begins a few minutes before the turn of an hour, often of
+        // a day, sometimes of a month, sees every period close.
+        let day = random.between(0, 60) * 24 * HOUR;
+        let hour = *random.pick(&[24, 24, 24, 1, 4, 8, 12]) * HOUR;
+        let start =
+            MONDAY + day + hour - random.between(1, 11) * MINUTE + random.between(0, 59_999);
+        let sets: [&[Period]; 5] = [
+            &[Period::M1, Period::M5, Period::M15],
+            &[Period::M1, Period::M3, Period::H1],
+            &[Period::M1, Period::M5, Period::D1],
+            &[Period::M1, Period::M5, Period::H1],
+            &[Period::M1],
+        ];
+        let periods =
+            PeriodSet::new(random.pick::<&[Period]>(&sets)).expect("each holds 1m, and none twice");
+        let redundant = random.per_mille(400);
+        let mut scenario = Self {
+            seed,
+            start,
+            capacity: (0..periods.len()).map(|at| if at == 0 { 30 } else { 8 }).collect(),
+            periods,
+            workers: index(random.between(1, 3)),
+            connections: index(random.between(1, 2)),
+            redundant,
+            hold_ms: if redundant { *random.pick(&[0, 250, 250, 250]) } else { 0 },
+            gateway_cadence: *random.pick(&[250, 500, 500]),
+            confirm_wait: *random.pick(&[0, 0, MINUTE, 2 * MINUTE]),
+            concurrency: index(random.between(1, 8)),
+            weight_limit: u32::try_from(random.between(110, 300)).unwrap_or(300),
+            listings: Vec::new(),
+        };
+        scenario.list(&mut random, plan);
+        scenario
+    }
+
+    /// Exchange time of the end.
+    pub(crate) const fn end(&self) -> Millis {
+        self.start + END
+    }
+
+    fn list(&mut self, random: &mut Random, plan: &Plan) {
+        let end = self.end();
+        let count = random.between(2, 4);
+        let mut terms = Vec::new();
+        for number in 0..count {
+            // The first is the canary, which always trades.
+            let pace = if number == 0 { 900 } else { *random.pick(&[800, 3_000, 9_000, 40_000]) };
+            terms.push(Terms {
+                name: format!("OLD{number}USDT"),
+                listed_at: self.start - random.between(3, 50) * MINUTE,
+                ends_at: end,
+                brisk_from: self.start - 10_000,
+                pace,
+            });
+        }
+        self.listings_of_faults(plan, &mut terms);
+        let seed = self.seed;
+        let listing = |(number, terms): (usize, Terms)| Listing::new(seed, number as u64, terms);
+        self.listings = terms.into_iter().enumerate().map(listing).collect();
+        self.listings.retain(|listing| !listing.fills.is_empty());
+    }
+
+    fn listings_of_faults(&self, plan: &Plan, terms: &mut Vec<Terms>) {
+        let end = self.end();
+        let old = terms.len();
+        for (number, fault) in plan.faults.iter().enumerate() {
+            let at = self.start + fault.at;
+            match fault.kind {
+                Kind::Listing => {
+                    let new = |of: u32| Terms {
+                        name: format!("NEW{number}X{of}USDT"),
+                        listed_at: at,
+                        ends_at: end,
+                        brisk_from: at,
+                        pace: 3_000,
+                    };
+                    terms.extend((0..fault.amount.clamp(1, 6)).map(new));
+                }
+                Kind::Delisting | Kind::Relisting if old > 1 => {
+                    let which = 1 + fault.target as usize % (old - 1);
+                    if terms[which].ends_at < end {
+                        continue;
+                    }
+                    terms[which].ends_at = at;
+                    let again = at + Millis::from(fault.amount);
+                    if fault.kind == Kind::Relisting {
+                        let name = terms[which].name.clone();
+                        let (listed_at, pace) = (again, 2_000);
+                        terms.push(Terms {
+                            name,
+                            listed_at,
+                            ends_at: end,
+                            brisk_from: again,
+                            pace,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn index(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(1)
+}

@@ -1,0 +1,97 @@
+//! What must be true when all has been well for a while.
+
+use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+
+use crate::agenda::Millis;
+use crate::outcome::{Rule, Violation};
+use crate::process::Stage;
+use crate::scenario::QUIET_FROM;
+use crate::world::World;
+
+/// A doubtful minute is repaired within this.
+const REPAIRED_WITHIN: Millis = 65_000;
+
+impl World {
+    /// Two minutes after all is well, everything that lies so far back is confirmed.
+    pub(super) fn must_have_converged(&mut self) {
+        let until = self.now - REPAIRED_WITHIN - self.scenario.confirm_wait;
+        if let Some(violation) = self.is_confirmed_until(until) {
+            self.oracle.violated(violation.rule, violation.what);
+        }
+    }
+
+    /// The same at the end, and all of it is on the disk and right.
+    pub(super) fn look_at_the_end(&mut self) -> Option<Violation> {
+        let until = self.now - REPAIRED_WITHIN - self.scenario.confirm_wait;
+        if let Some(violation) = self.is_confirmed_until(until) {
+            return Some(violation);
+        }
+        let rows: Vec<_> = self.disk.rows().map(|(key, record)| (key, *record)).collect();
+        for ((symbol, period), record) in rows {
+            self.oracle.record(&self.scenario, symbol, period, &record);
+        }
+        self.oracle.take_violation()
+    }
+
+    /// Whether every kline that closed before `until` and that this run was there for is confirmed
+    /// in the history and on the disk.
+    fn is_confirmed_until(&self, until: Millis) -> Option<Violation> {
+        let late = |what: String| Some(Violation { rule: Rule::P5, at: 0, what });
+        let Some(process) = self.process.as_ref().filter(|of| of.stage == Stage::Running) else {
+            return late("the process does not run, long after all is well".to_owned());
+        };
+        for listing in &self.scenario.listings {
+            let is_listed = listing.terms.listed_at < self.now - REPAIRED_WITHIN;
+            let name = &listing.terms.name;
+            if is_listed && !self.oracle.is_numbered(&self.scenario, listing) {
+                return late(format!("{name} trades and has no number"));
+            }
+        }
+        for symbol in process.index.load().iter() {
+            let Some(listing) = self.oracle.listing(&self.scenario, symbol.id) else { continue };
+            let Some(first) = listing.first_time() else { continue };
+            for (index, &period) in self.scenario.periods.as_slice().iter().enumerate() {
+                let whole = self.scenario.start.max(first);
+                let end = listing.terms.ends_at.min(until).min(self.ended_before(symbol.id));
+                let mut open = period.open_time(UnixMillis(whole));
+                while period.next_open_time(open).0 <= end {
+                    if let Some(what) = self.lacks(symbol.id, (index, period), open) {
+                        let at = (open.0 - self.scenario.start - QUIET_FROM) / 1_000;
+                        let name = &symbol.name;
+                        return late(format!("{period} {open} of {name} ({at} s) {what}"));
+                    }
+                    open = period.next_open_time(open);
+                }
+            }
+        }
+        None
+    }
+
+    /// A symbol that has ended is confirmed up to where it was followed.
+    fn ended_before(&self, symbol: SymbolId) -> Millis {
+        let follows = self.process.as_ref().is_some_and(|of| of.followed.contains(&symbol));
+        if follows { Millis::MAX } else { Millis::MIN }
+    }
+
+    fn lacks(
+        &self,
+        symbol: SymbolId,
+        (index, period): (usize, Period),
+        open: UnixMillis,
+    ) -> Option<String> {
+        let stored = self.disk.get((symbol, period), open);
+        match stored.map(|record| record.status) {
+            Some(KlineStatus::Confirmed) => {}
+            other => return Some(format!("is {other:?} on the disk")),
+        }
+        let process = self.process.as_ref()?;
+        let kept = self.scenario.capacity[index];
+        let newest = process.gateway.history.last(symbol, index)?.kline.open_time;
+        let is_kept = period
+            .fixed_millis()
+            .is_some_and(|millis| newest.since(open) < i64::try_from(kept).unwrap_or(0) * millis);
+        let shown = process.gateway.history.get(symbol, index, open).map(|record| record.status);
+        (is_kept && shown != Some(KlineStatus::Confirmed))
+            .then(|| format!("is {shown:?} in the history"))
+    }
+}

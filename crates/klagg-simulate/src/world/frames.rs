@@ -1,0 +1,85 @@
+//! What frames hold: trades to their workers, times behind them, names that point to a change.
+
+use klagg_binance::{CopyId, Event as StreamEvent, Source};
+use klagg_kline::UnixMillis;
+
+use crate::agenda::Millis;
+use crate::exchange::Frame;
+use crate::exchange::rest::trade;
+use crate::process::streams::source;
+use crate::process::workers::Item;
+use crate::world::World;
+
+impl World {
+    /// Reads a frame of one socket.
+    pub(super) fn read(&mut self, connection: usize, copy: CopyId, frame: &Frame) {
+        let Some((event_time, from)) = self.time_of(frame) else { return };
+        let Some(process) = &mut self.process else { return };
+        let line = &mut process.connections[connection].lines[copy.index()];
+        if !line.times.take(UnixMillis(event_time)) {
+            return;
+        }
+        line.event_time = line.event_time.max(Some(UnixMillis(event_time)));
+        match frame {
+            Frame::Trade { listing, at } => self.trade(connection, (*listing, *at)),
+            Frame::MiniTickers(tickers) => {
+                tickers.rows.iter().for_each(|&(listing, _)| self.hear(listing, false));
+                self.look_if_due();
+            }
+            Frame::ContractInfo { listing, .. } => {
+                self.hear(*listing, true);
+                self.look_if_due();
+            }
+            Frame::Ack(_) | Frame::Pong => {}
+        }
+        self.stream_event(connection, copy, StreamEvent::Data(from));
+        self.tell_time(connection, copy, UnixMillis(event_time));
+    }
+
+    fn time_of(&self, frame: &Frame) -> Option<(Millis, Source)> {
+        match frame {
+            Frame::Trade { listing, at } => {
+                let listing = &self.scenario.listings[usize::from(*listing)];
+                let sent = listing.aggregates[*at as usize].sent;
+                Some((sent, source(&listing.terms.name)))
+            }
+            Frame::MiniTickers(tickers) => Some((tickers.event_time, Source::Other)),
+            Frame::ContractInfo { event_time, .. } => Some((*event_time, Source::Other)),
+            Frame::Ack(_) | Frame::Pong => None,
+        }
+    }
+
+    fn trade(&mut self, connection: usize, (listing_number, at): (u16, u32)) {
+        let Some(process) = &mut self.process else { return };
+        let listing = &self.scenario.listings[usize::from(listing_number)];
+        let aggregate = &listing.aggregates[at as usize];
+        let symbol = process.index.load().get(&listing.terms.name);
+        let owned = &process.connections[connection].owned;
+        if let Some(symbol) = symbol.filter(|symbol| owned.contains(symbol)) {
+            let item = Item::Trade(symbol, trade(aggregate));
+            if process.worker_of(symbol).push(self.now, item) {
+                self.oracle.delivered(listing_number, aggregate.id, self.now);
+            }
+        }
+    }
+
+    /// The watermark after what was read.
+    fn tell_time(&mut self, connection: usize, copy: CopyId, time: UnixMillis) {
+        self.decide(connection, |copies, now, _, steps| {
+            copies.on_event_time(now, copy, time, steps);
+        });
+        let Some(process) = &mut self.process else { return };
+        let of = &mut process.connections[connection];
+        if of.copies.is_trusted(copy) {
+            of.event_time = of.event_time.max(Some(time));
+            self.oracle.whole(usize::from(of.feed.0), self.now);
+        }
+        if let Some(time) = of.event_time {
+            let feed = of.feed;
+            self.oracle.told_time(usize::from(feed.0), time);
+            for worker in &mut process.workers {
+                worker.push(self.now, Item::Watermark(feed, time));
+            }
+        }
+    }
+}

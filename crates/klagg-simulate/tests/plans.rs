@@ -1,0 +1,38 @@
+//! Two runs of a seed are the same; and plans that once broke a rule, kept as they were shrunk.
+
+use klagg_simulate::{Fault, Kind, Plan, fault, run};
+
+#[test]
+fn two_runs_of_a_seed_leave_the_same_trace() {
+    let mut traces = Vec::new();
+    for seed in 1..=20 {
+        let plan = Plan::draw(seed);
+        let (first, second) = (run(seed, &plan), run(seed, &plan));
+        assert_eq!(first, second, "seed {seed}");
+        assert_eq!(first.violation, None, "seed {seed}");
+        traces.push(first.trace);
+    }
+    traces.dedup();
+    assert_eq!(traces.len(), 20, "and another seed another one");
+}
+
+fn holds(seed: u64, faults: &[Fault]) {
+    let outcome = run(seed, &Plan { faults: faults.to_vec() });
+    assert_eq!(outcome.violation, None, "seed {seed}");
+}
+
+#[test]
+fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
+    let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
+    holds(35, &faults);
+}
+
+#[test]
+fn a_name_listed_anew_while_rest_is_down_gets_klines_of_its_own_only() {
+    let faults = [
+        fault(4_657, Kind::RestOutage, 65_338, 939),
+        fault(22_298, Kind::Relisting, 34_459, 127_828),
+        fault(60_063, Kind::RestOutage, 4_119, 76_239),
+    ];
+    holds(607, &faults);
+}
