@@ -24,7 +24,10 @@ impl BackfillCore {
         answer: Answer,
         actions: &mut Vec<Action>,
     ) {
-        let Some(asked) = self.asked.remove(&id) else { return };
+        let Some(asked) = self.asked.remove(&id) else {
+            self.count(|counts| counts.answers_dropped += 1);
+            return;
+        };
         let Asked { symbol, subject, owner, .. } = asked;
         if !matches!(answer, Answer::Failed(Failure::Exchange)) {
             self.unwell = Unwell::default();
@@ -74,7 +77,10 @@ impl BackfillCore {
         actions: &mut Vec<Action>,
     ) -> Outcome {
         let settled = self.settled(now);
-        let Some(state) = self.states.get_mut(&symbol) else { return Outcome::Taken };
+        let Some(state) = self.states.get_mut(&symbol) else {
+            self.count(|counts| counts.answers_dropped += 1);
+            return Outcome::Taken;
+        };
         let fetched = klines.len() as u64;
         state.is_refused = false;
         let wanted = super::wanted_recently(&self.config, state.first_open_time, settled);

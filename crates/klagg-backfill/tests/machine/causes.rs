@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use klagg_backfill::{Answer, Event, RequestId};
 use klagg_engine::Hole;
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, SymbolId, TradeId, UnixMillis, Volume};
 
@@ -64,6 +65,19 @@ fn what_the_exchange_changes_after_it_was_confirmed_is_counted_and_said() {
     assert!(said, "{:?}", world.notices);
     let record = world.history.get(SYMBOL, 0, minute).unwrap();
     assert_eq!((record.kline.trade_count, record.revision), (1, 1));
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_changes_nothing_and_is_counted() {
+    let mut world = World::new(config(&[Period::M1], &[99]), 1, 2_400);
+    world.run_to_confirming();
+    let before = world.core.progress().clone();
+    let answer = Answer::Klines(vec![kline(Period::M1, UnixMillis(0))]);
+    world.tell(Event::Answered { id: RequestId(1), answer });
+    let after = world.core.progress();
+    assert_eq!((before.counts.answers_dropped, after.counts.answers_dropped), (0, 1));
+    assert_eq!(before.counts.klines_fetched, after.counts.klines_fetched);
+    assert_eq!(world.history.get(SYMBOL, 0, UnixMillis(0)), None);
 }
 
 #[test]

@@ -253,6 +253,7 @@ fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
         ("pages", "Pages of klines taken over", counts.pages),
         ("pages_failed", "Pages that did not come", counts.pages_failed),
         ("pages_refused", "Pages that came but were refused", counts.pages_refused),
+        ("answers_dropped", "Answers of symbols that have ended", counts.answers_dropped),
         ("rows_damaged", "Stored rows that were damaged, fetched anew", counts.rows_damaged),
     ];
     for (name, help, value) in counters {

@@ -15,6 +15,9 @@ fn frames_lost_on_the_way_are_noticed_and_repaired() {
     wait_until_confirmed(&admin, minutes_after_start(1));
     market.exchange().control().set_swallow(0.1);
     wait_until("holes are noticed", PATIENCE, || figure(&admin, "klagg_gaps_total") > 20.0);
+    wait_until("small holes of watched symbols are filled by trades", PATIENCE, || {
+        figure(&admin, "klagg_fills_total") > 2.0
+    });
     market.exchange().control().set_swallow(0.0);
     let whole = Period::M1.next_open_time(market.exchange().now());
     wait_until_confirmed(&admin, whole.plus(60_000));
