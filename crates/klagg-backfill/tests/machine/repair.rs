@@ -19,8 +19,9 @@ fn running() -> World {
     world
 }
 
-/// Cuts link and REST for 40 seconds across the end of a minute: two minutes of `symbols`, out of
-/// `all`, are provisional. Gives how long after both are back everything is repaired.
+/// Cuts link and REST until a second into a minute, the worst instant, since that one is broken
+/// too: three minutes of `symbols`, out of `all`, are provisional. Gives how long after both are
+/// back everything is repaired.
 fn outage(world: &mut World, symbols: std::ops::Range<u32>, all: u32) -> Duration {
     let before_end = 20_000;
     let into = world.exchange().0.rem_euclid(MINUTE);
@@ -28,10 +29,10 @@ fn outage(world: &mut World, symbols: std::ops::Range<u32>, all: u32) -> Duratio
     world.run_until(world.local + Duration::from_millis(wait));
     let first = Period::M1.open_time(world.exchange());
     let cut = world.local;
-    let back = cut + Duration::from_secs(40);
+    let back = cut + Duration::from_secs(81);
     world.down_until = back;
-    let minutes = [first, first.plus(MINUTE)];
-    for (minute, end) in minutes.iter().zip([20, 80]) {
+    let minutes = [first, first.plus(MINUTE), first.plus(2 * MINUTE)];
+    for (minute, end) in minutes.iter().zip([20, 80, 140]) {
         world.run_until(cut + Duration::from_secs(end));
         for id in 0..all {
             let broken = symbols.contains(&id);
