@@ -8,6 +8,7 @@ mod market;
 mod recorded;
 mod rounds;
 mod series;
+pub mod startup;
 
 pub use bare::{Bare, Layout};
 pub use market::{Market, MarketTrade, combined_frame};

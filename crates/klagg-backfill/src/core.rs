@@ -237,7 +237,7 @@ impl BackfillCore {
         };
         let stored_until = &state.stored_until;
         let recently = wanted_recently(&self.config, state.first_open_time, settled);
-        Wanted { stored_until, depth, ..recently }
+        Wanted { stored_until, depth, kept_until: self.settled(now), ..recently }
     }
 
     fn on_watched(&mut self, symbols: Vec<SymbolId>) {
@@ -304,6 +304,7 @@ fn wanted_recently(
         stored_until: &[],
         gap_klines_max: config.gap_klines_max,
         settled,
+        kept_until: settled,
         depth: Depth::Recent,
     }
 }

@@ -5,7 +5,7 @@ use klagg_kline::{Period, UnixMillis};
 use crate::spans::Span;
 
 /// The cheapest kline of all comes from the largest page of weight 2.
-const CHEAP_KLINES: u64 = 499;
+pub(crate) const CHEAP_KLINES: u64 = 499;
 /// The largest page of weight 1.
 pub(crate) const SMALL_KLINES: u64 = 99;
 /// The largest page of weight 5.
@@ -74,6 +74,18 @@ fn sizes(klines: u64) -> Vec<u64> {
     sizes
 }
 
+/// Where `span` may begin for the same weight.
+pub(crate) fn filled(period: Period, span: Span) -> UnixMillis {
+    let klines = klines_between(period, span.from, span.until);
+    let rest = klines % CHEAP_KLINES;
+    let free = match rest {
+        0 => 0,
+        1..=SMALL_KLINES => SMALL_KLINES - rest,
+        _ => CHEAP_KLINES - rest,
+    };
+    klines_before(period, span.from, free)
+}
+
 /// Pages that fetch all klines of `span`, which lies on the grid of `period`, newest first: so
 /// that what people look at comes first, and what is held grows backwards without a hole.
 pub(crate) fn pages(period: Period, span: Span) -> Vec<Page> {
@@ -116,6 +128,22 @@ mod tests {
         assert_eq!(sizes(1_000), [1_000], "at equal weight, fewer requests");
         assert_eq!(sizes(198), [198]);
         assert_eq!(sizes(0), [0_u64; 0]);
+    }
+
+    #[test]
+    fn a_filled_span_costs_no_more_and_one_kline_beyond_it_does() {
+        let weight = |klines: u64| {
+            let of = |size: u64| u64::from(klines_weight(u16::try_from(size).unwrap()));
+            sizes(klines).into_iter().map(of).sum::<u64>()
+        };
+        let until = UnixMillis(1_700_000_040_000);
+        for klines in 1..2_000 {
+            let from = klines_before(Period::M1, until, klines);
+            let filled = filled(Period::M1, Span { from, until });
+            let all = klines_between(Period::M1, filled, until);
+            assert_eq!(weight(all), weight(klines), "{klines} klines, {all} for the same");
+            assert!(weight(all + 1) > weight(klines), "{klines} klines, more than {all}");
+        }
     }
 
     #[test]

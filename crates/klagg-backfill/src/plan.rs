@@ -10,8 +10,12 @@
 use klagg_kline::{Period, PeriodSet, UnixMillis};
 
 use crate::cheapest::cheapest;
-use crate::pages::{Page, SMALL_KLINES, klines_before, pages};
+use crate::pages::{CHEAP_KLINES, Page, SMALL_KLINES, filled, klines_before, pages};
 use crate::spans::{Span, Spans};
+
+/// The shortest klines that are fetched at once to reach the end of the store: three of the
+/// cheapest pages, which is a day of minutes.
+const BRIDGE_KLINES_MAX: u64 = 3 * CHEAP_KLINES;
 
 /// What is held of one symbol, by index of the period: only what is confirmed counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +88,8 @@ fn whole(period: Period, span: Span) -> Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// What the open longer klines are made of: enough to be right from now on, for a few
-    /// weights a symbol.
+    /// weights a symbol. Where the store ends within a day, all minutes since: they cost no more
+    /// at once than in two parts, and all longer klines are folded from them.
     Recent,
     /// All that the history keeps, and all that the store was left without.
     Full,
@@ -106,6 +111,9 @@ pub struct Wanted<'a> {
     pub gap_klines_max: u64,
     /// The exchange's time, less the margin after which a closed kline is final.
     pub settled: UnixMillis,
+    /// What is kept ends here, if live has gone on since `settled`: as much as it has brought is
+    /// no longer wanted at the other end.
+    pub kept_until: UnixMillis,
     /// How far back to go.
     pub depth: Depth,
 }
@@ -119,15 +127,49 @@ impl Wanted<'_> {
         let from = match self.depth {
             // On its first day all its minutes are few, and tell when it was listed.
             Depth::Recent if index == 0 && self.settled < self.first_day_until() => listed,
+            Depth::Recent if index == 0 => self.recent_from(0).min(self.bridge_from(until)),
             Depth::Recent => self.recent_from(index),
             Depth::Full => {
-                let kept = klines_before(period, until, self.capacity[index] as u64);
+                let kept_until = period.open_time(self.kept_until.max(self.settled));
+                let kept = klines_before(period, kept_until, self.capacity[index] as u64);
                 let stored = self.stored_until[index].map_or(until, |at| period.open_time(at));
                 let bound = klines_before(period, until, self.gap_klines_max);
                 kept.min(stored.max(bound)).min(self.recent_from(index))
             }
         };
         Span { from: from.max(listed).min(until), until }
+    }
+
+    /// Where the store ends, if a few pages of minutes lead there from `until`; else `until`.
+    fn bridge_from(&self, until: UnixMillis) -> UnixMillis {
+        let stored = self.stored_until.first().copied().flatten();
+        let furthest = klines_before(self.periods.get(0), until, BRIDGE_KLINES_MAX);
+        stored.filter(|&stored| stored >= furthest).map_or(until, |stored| stored.min(until))
+    }
+
+    /// Where the oldest page may as well begin, the oldest stretch that is missing being `oldest`.
+    ///
+    /// - In the end, as far back as its weight buys: what lies beyond what is kept is folded, and
+    ///   spares klines of the next period.
+    /// - Of a symbol of which nothing was stored, the newest klines come as the cheapest page: a
+    ///   small one now would cost one weight more than both together.
+    fn stretched_from(&self, held: &Held, index: usize, oldest: Span) -> UnixMillis {
+        let period = self.periods.get(index);
+        let mut longer = index + 1..self.periods.len();
+        let is_folded = longer.any(|longer| self.periods.source(longer) == Some(index));
+        let is_new = self.stored_until.get(index).copied().flatten().is_none();
+        let from = match self.depth {
+            Depth::Full if is_folded => filled(period, oldest),
+            Depth::Recent if is_new => {
+                let kept = self.capacity[index] as u64;
+                klines_before(period, oldest.until, CHEAP_KLINES.min(kept))
+            }
+            Depth::Full | Depth::Recent => oldest.from,
+        };
+        let from = from.max(period.open_time(self.first_open_time)).min(oldest.from);
+        // Only what is missing next to it.
+        let free = held.of(index).missing(from, oldest.from);
+        free.last().filter(|of| of.until == oldest.from).map_or(oldest.from, |of| of.from)
     }
 
     /// End of the day on which the symbol was listed.
@@ -171,21 +213,25 @@ impl Wanted<'_> {
 ///     stored_until: &[None, None],
 ///     gap_klines_max: 10_000,
 ///     settled: UnixMillis(1_791_460_930_000),
+///     kept_until: UnixMillis(1_791_460_930_000),
 ///     depth: Depth::Full,
 /// };
 /// let mut held = Held::nothing(periods.clone());
 /// for page in plan(&held, &wanted, 0) {
-///     assert_eq!(page.klines, 300, "300 minutes in one request of weight 2");
+///     assert_eq!(page.klines, 499, "300 minutes cost weight 2, and so do 499");
 ///     held.add(0, page.from, page.until);
 /// }
 /// let hours: u16 = plan(&held, &wanted, 1).iter().map(|page| page.klines).sum();
-/// assert_eq!(hours, 296, "of 300 hours, the last four are folded from minutes");
+/// assert_eq!(hours, 292, "of 300 hours, the last eight are folded from minutes");
 /// # Ok::<(), klagg_kline::PeriodSetError>(())
 /// ```
 pub fn plan(held: &Held, wanted: &Wanted<'_>, index: usize) -> Vec<Page> {
     let period = wanted.periods.get(index);
     let span = wanted.span(index);
-    let missing = held.of(index).missing(span.from, span.until);
+    let mut missing = held.of(index).missing(span.from, span.until);
+    if let Some(oldest) = missing.first_mut().filter(|oldest| oldest.from == span.from) {
+        oldest.from = wanted.stretched_from(held, index, *oldest);
+    }
     match wanted.periods.source(index) {
         // What lies between two holes may be asked for again, if that is cheaper ...
         None => cheapest(period, &missing),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klagg_kline::{Kline, PeriodSet, SymbolId, TradeId, UnixMillis};
+use klagg_kline::{Kline, Period, PeriodSet, SymbolId, TradeId, UnixMillis};
 
 use crate::difference::Differences;
 use crate::pages::Page;
@@ -55,8 +55,11 @@ pub(crate) struct SymbolState {
     cache: Vec<BTreeMap<UnixMillis, Kline>>,
     /// By index of the period: the oldest kline known.
     oldest: Vec<Option<UnixMillis>>,
-    /// By index of the period: the first kline ever, once a page has shown it.
+    /// By index of the period: the first kline ever, once a page or the store has shown it.
     first_ever: Vec<Option<UnixMillis>>,
+    /// By index of the period: what the store's klines of the day of the listing add up to, each
+    /// from its first one to the end of that day.
+    first_day: Vec<Option<Kline>>,
 }
 
 impl SymbolState {
@@ -86,6 +89,7 @@ impl SymbolState {
             cache: vec![BTreeMap::new(); count],
             oldest: vec![None; count],
             first_ever: vec![None; count],
+            first_day: vec![None; count],
         }
     }
 
@@ -140,10 +144,40 @@ impl SymbolState {
             return Vec::new();
         };
         let (from, until) = (first.open_time, period.next_open_time(last.open_time));
+        self.note_first_day(index, klines, wanted);
         let page = Page { period, from, until, klines: 0 };
         let mut confirmed = self.fold_and_prune(index, &page, klines.to_vec(), wanted);
         confirmed.remove(0);
         confirmed
+    }
+
+    /// Learns from the store when the symbol was listed: where the klines of a shorter period add
+    /// up to the first daily one, nothing came before them. So what is not there is not asked for
+    /// at each start anew.
+    fn note_first_day(&mut self, index: usize, klines: &[Kline], wanted: &Wanted<'_>) {
+        let period = self.periods.get(index);
+        let end = wanted.first_day_until();
+        if period < Period::D1 {
+            let day = &klines[..klines.partition_point(|kline| kline.open_time < end)];
+            let next = |kline: &Kline| period.next_open_time(kline.open_time);
+            let is_whole = day.windows(2).all(|pair| next(&pair[0]) == pair[1].open_time)
+                && day.last().is_some_and(|last| next(last) == end);
+            let sum = day.first().and_then(|first| Kline::rollup(first.open_time, day));
+            self.first_day[index] = sum.filter(|_| is_whole);
+            return;
+        }
+        let listed = Period::D1.open_time(self.first_open_time);
+        let Some(whole) = klines.first().filter(|of| of.open_time == listed) else { return };
+        if period > Period::D1 {
+            return;
+        }
+        for shorter in 0..index {
+            let Some(sum) = self.first_day[shorter] else { continue };
+            if (Kline { open_time: listed, ..sum }).same_values(whole) && sum.open_time > listed {
+                self.held.mark(shorter, Span { from: listed, until: sum.open_time });
+                self.first_ever[shorter] = Some(sum.open_time);
+            }
+        }
     }
 
     /// The confirmed kline right before `open_time`, if it is still kept for folding.

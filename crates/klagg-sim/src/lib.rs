@@ -12,6 +12,7 @@
 mod clock;
 mod config;
 mod control;
+mod desk;
 mod error;
 mod exchange;
 mod feed;
@@ -23,6 +24,7 @@ mod weight;
 
 pub use config::{Quirks, SimClock, SimConfig, SocketRules};
 pub use control::{Control, SimCounters};
+pub use desk::{Desk, DeskAnswer, KlinesAsked};
 pub use error::SimError;
 pub use exchange::SimExchange;
 pub use oracle::{Oracle, SimAggregate, SimSymbol};

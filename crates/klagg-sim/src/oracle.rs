@@ -69,14 +69,17 @@ impl Oracle {
     /// All symbols ever listed, perpetuals first, biggest first.
     pub fn symbols(&self) -> Vec<SimSymbol> {
         let now = self.clock.now();
-        let known = |symbol: &Symbol| SimSymbol {
+        self.market.all().iter().map(|listed| Self::known(&listed.symbol, now)).collect()
+    }
+
+    pub(crate) fn known(symbol: &Symbol, now: UnixMillis) -> SimSymbol {
+        SimSymbol {
             name: symbol.name.to_string(),
             precision: symbol.precision,
             first_minute: UnixMillis(symbol.first_minute() * MINUTE),
             status: symbol.status(now),
             contract_type: symbol.contract.as_str(),
-        };
-        self.market.all().iter().map(|listed| known(&listed.symbol)).collect()
+        }
     }
 
     /// Every kline that closes before this instant is final, at REST as well.

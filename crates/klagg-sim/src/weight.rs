@@ -7,6 +7,16 @@ const MINUTE: i64 = 60_000;
 const BAN_MS: i64 = 2 * MINUTE;
 const BAN_MS_MAX: i64 = 3 * 24 * 60 * MINUTE;
 
+/// What a page of klines costs at this limit (measured).
+pub(crate) const fn klines_weight(limit: Option<u64>) -> u32 {
+    match limit {
+        Some(..=100) => 1,
+        Some(..=500) => 2,
+        None | Some(..=1_000) => 5,
+        Some(_) => 10,
+    }
+}
+
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -34,6 +34,8 @@ const DOUBTFUL_MAX: usize = 128;
 const CHANGES_MAX: usize = 4_096;
 /// How long a settled minute of a symbol that people look at waits at most, in milliseconds.
 const WATCHED_WAIT_MS: i64 = 60_000;
+/// How long a settled minute waits at least while history is arriving, in milliseconds.
+const ARRIVING_WAIT_MS: i64 = 15 * 60_000;
 /// The part of the exchange's limit that confirmation of settled minutes may use.
 const SETTLED_PERCENT: u8 = 10;
 
@@ -176,6 +178,9 @@ impl BackfillCore {
             return Some(Urgency { is_settled: false, is_unwatched, wait_ended: anchor });
         }
         let Confirmation::Everything { wait_ms } = self.config.confirmation else { return None };
+        // While history arrives weight is short, and one weight confirms up to 99 minutes.
+        let arrives = !self.progress.history_complete;
+        let wait_ms = if arrives { wait_ms.max(ARRIVING_WAIT_MS) } else { wait_ms };
         let wait_ms = if is_unwatched { wait_ms } else { wait_ms.min(WATCHED_WAIT_MS) };
         let ends = state.ends_at == Some(until);
         let wait_ended = if ends { anchor } else { anchor.plus(wait_ms) };

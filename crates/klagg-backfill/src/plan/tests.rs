@@ -31,6 +31,7 @@ impl Case {
             stored_until: &self.stored_until,
             gap_klines_max: 10_000,
             settled: NOW.plus(-2_500),
+            kept_until: NOW.plus(-2_500),
             depth: self.depth,
         }
     }
@@ -58,8 +59,8 @@ fn a_cold_start_costs_what_was_sketched() {
     let recent = Case::new(listed, Depth::Recent).run(&mut Held::nothing(PeriodSet::default()));
     assert!(weight(&recent) <= 6, "{recent:#?}");
     let full = Case::new(listed, Depth::Full).run(&mut Held::nothing(PeriodSet::default()));
-    // 1m 5, 5m 4, 30m 4, 1h 3, 4h 4, 1d of seven years 11.
-    assert!(weight(&full) <= 31, "{} {full:#?}", weight(&full));
+    // 1m 5, 5m 4, 30m 4, 1h 2, 4h 4, 1d of seven years 11.
+    assert!(weight(&full) <= 30, "{} {full:#?}", weight(&full));
 }
 
 #[test]
@@ -74,6 +75,42 @@ fn a_warm_restart_after_an_hour_is_one_request() {
     // The klines that have left the history's reach on the one side are held on the other.
     let pages = case.run(&mut held);
     assert_eq!(weight(&pages), 1, "{pages:#?}");
+}
+
+#[test]
+fn a_restart_within_a_day_costs_its_minutes_and_nothing_later() {
+    let check = |minutes_ago: i64, recent_weight: u32, full_weight: u32| {
+        let listed = Period::D1.open_time(UnixMillis(1_568_000_000_000));
+        let mut case = Case::new(listed, Depth::Full);
+        let mut held = Held::nothing(case.periods.clone());
+        let stopped = Period::M1.open_time(NOW.plus(-minutes_ago * 60_000));
+        for index in 0..case.periods.len() {
+            let until = case.periods.get(index).open_time(stopped);
+            held.add(index, case.wanted().span(index).from.plus(-86_400_000 * 20), until);
+            case.stored_until[index] = Some(until);
+        }
+        case.depth = Depth::Recent;
+        let recent = case.run(&mut held);
+        assert_eq!(weight(&recent), recent_weight, "{minutes_ago} minutes: {recent:#?}");
+        case.depth = Depth::Full;
+        let full = case.run(&mut held);
+        assert_eq!(weight(&full), full_weight, "{minutes_ago} minutes: {full:#?}");
+    };
+    check(60, 1, 0);
+    check(400, 2, 0);
+    check(1_440, 6, 0);
+    // Further away the newest come first, and the rest when live and history have met.
+    check(2 * 1_440, 3, 12);
+}
+
+#[test]
+fn what_leaves_memory_while_live_goes_on_is_not_fetched() {
+    let case = Case::new(Period::D1.open_time(UnixMillis(1_568_000_000_000)), Depth::Full);
+    let mut wanted = case.wanted();
+    let before = wanted.span(0);
+    wanted.kept_until = wanted.settled.plus(7 * 60_000);
+    let later = wanted.span(0);
+    assert_eq!((later.until, later.from), (before.until, before.from.plus(7 * 60_000)));
 }
 
 #[test]

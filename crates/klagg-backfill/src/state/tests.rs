@@ -75,6 +75,7 @@ fn wanted<'a>(
         stored_until,
         gap_klines_max,
         settled,
+        kept_until: settled,
         depth,
     }
 }
@@ -170,4 +171,27 @@ fn stored_klines_are_not_asked_for_and_complete_longer_ones() {
     let hole = reply(&missing[0], UnixMillis(0));
     let confirmed = state.take_page(0, &missing[0], hole, &wanted).unwrap();
     assert_eq!(confirmed[1].index, 1, "and with it the five minutes around it");
+}
+
+#[test]
+fn the_store_tells_when_a_symbol_was_listed() {
+    let periods = PeriodSet::default();
+    let listed = UnixMillis(1_791_300_000_000);
+    let first_day = Period::D1.open_time(listed);
+    let stored = vec![None; periods.len()];
+    let wanted = wanted(&periods, &stored, first_day, Depth::Full);
+    // All that the store can hold, and the same without the first hour: that is a hole.
+    for (from, is_whole) in [(listed, true), (listed.plus(3_600_000), false)] {
+        let mut state = SymbolState::new(SymbolId(0), "X".into(), first_day, &periods);
+        for index in 0..periods.len() {
+            let (period, until) = (periods.get(index), wanted.span(index).until);
+            let all = Page { period, from: first_day, until, klines: 0 };
+            let mut klines = reply(&all, listed);
+            klines.retain(|kline| period.next_open_time(kline.open_time) > from);
+            state.take_stored(index, &klines, &wanted);
+        }
+        let hours = plan(&state.held, &wanted, 3);
+        assert_eq!(hours.is_empty(), is_whole, "{hours:?}");
+        assert_eq!(plan(&state.held, &wanted, 2).is_empty(), is_whole);
+    }
 }

@@ -33,6 +33,38 @@ pub(crate) struct Range {
     pub(crate) limit: usize,
 }
 
+impl Range {
+    /// When the klines asked for open, ascending, of a symbol whose first minute is `listed`.
+    pub(crate) fn open_times(
+        &self,
+        period: Period,
+        listed: UnixMillis,
+        now: UnixMillis,
+    ) -> Vec<UnixMillis> {
+        let oldest = period.open_time(listed);
+        let newest = period.open_time(now.min(self.to.unwrap_or(now)));
+        let mut opens = Vec::new();
+        if let Some(from) = self.from {
+            let mut open = period.open_time(from.max(oldest));
+            if open < from && from > oldest {
+                open = period.next_open_time(open);
+            }
+            while open <= newest && opens.len() < self.limit {
+                opens.push(open);
+                open = period.next_open_time(open);
+            }
+        } else {
+            let mut open = newest;
+            while open >= oldest && opens.len() < self.limit {
+                opens.push(open);
+                open = period.open_time(open.plus(-1));
+            }
+            opens.reverse();
+        }
+        opens
+    }
+}
+
 /// When one looks, and the last instant whose fills are seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sight {
@@ -85,26 +117,8 @@ impl Listed {
         if sight.now < symbol.onboard {
             return Vec::new();
         }
-        let oldest = period.open_time(UnixMillis(symbol.first_minute() * MINUTE));
-        let newest = period.open_time(sight.now.min(range.to.unwrap_or(sight.now)));
-        let mut opens = Vec::new();
-        if let Some(from) = range.from {
-            let mut open = period.open_time(from.max(oldest));
-            if open < from && from > oldest {
-                open = period.next_open_time(open);
-            }
-            while open <= newest && opens.len() < range.limit {
-                opens.push(open);
-                open = period.next_open_time(open);
-            }
-        } else {
-            let mut open = newest;
-            while open >= oldest && opens.len() < range.limit {
-                opens.push(open);
-                open = period.open_time(open.plus(-1));
-            }
-            opens.reverse();
-        }
+        let listed = UnixMillis(symbol.first_minute() * MINUTE);
+        let opens = range.open_times(period, listed, sight.now);
         if period == Period::M1 {
             return self.minutes(&opens, sight);
         }

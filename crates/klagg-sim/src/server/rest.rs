@@ -9,7 +9,7 @@ use axum::response::Response;
 use klagg_wire::encode;
 
 use super::{Counts, Shared};
-use crate::weight::Verdict;
+use crate::weight::{Verdict, klines_weight};
 
 mod answer;
 mod parameters;
@@ -66,12 +66,8 @@ impl Asked {
         match self {
             Self::Ping | Self::Time | Self::ExchangeInfo => 1,
             Self::Klines | Self::ContinuousKlines => {
-                match parameters.get("limit").map(|limit| limit.parse::<u64>().unwrap_or(0)) {
-                    Some(..=100) => 1,
-                    Some(..=500) => 2,
-                    None | Some(..=1_000) => 5,
-                    Some(_) => 10,
-                }
+                let limit = parameters.get("limit");
+                klines_weight(limit.map(|limit| limit.parse().unwrap_or(0)))
             }
             Self::AggTrades => 20,
             Self::Trades => 5,
