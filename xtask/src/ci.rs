@@ -36,6 +36,7 @@ pub(crate) fn ci(without_tests: bool) -> anyhow::Result<()> {
         test()?;
     }
     simulate::run(simulate::SEEDS_OF_A_COMMIT, 1)?;
+    simulate::mutants(1)?;
     bench::run(true)?;
     dependencies()
 }

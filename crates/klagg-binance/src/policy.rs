@@ -184,10 +184,8 @@ impl ConnectionPolicy {
         let jitter = u64::try_from(self.timing.rotation_jitter.as_millis()).unwrap_or(u64::MAX);
         let early = Duration::from_millis(random % jitter.saturating_add(1).max(1));
         let chunk = self.timing.names_per_subscribe;
-        let anew =
-            if mutated!(NotSubscribedAnew) && self.next_request > 1 { 1 } else { usize::MAX };
-        let parts = self.wanted.chunks(chunk).take(anew);
-        let pending = parts.map(|names| Request::Subscribe(names.to_vec())).collect();
+        let pending =
+            self.wanted.chunks(chunk).map(|names| Request::Subscribe(names.to_vec())).collect();
         self.state = State::Open(Box::new(Open {
             since: now,
             old_at: Some(now + self.timing.rotation.saturating_sub(early)),
@@ -278,9 +276,6 @@ impl ConnectionPolicy {
 
     /// When something must have arrived, and what is missing then.
     fn silence_deadline(&self, open: &Open) -> (Duration, Silence) {
-        if mutated!(SilenceUnseen) {
-            return (open.since + self.timing.lifetime * 2, Silence::Data);
-        }
         let data = if open.live {
             let data = (open.data_at + self.timing.silence, Silence::Data);
             let canary = (open.canary_at + self.timing.silence, Silence::Canary);
@@ -296,10 +291,7 @@ impl ConnectionPolicy {
     /// When the next message may be sent.
     fn free_at(&self, open: &Open) -> Duration {
         match open.sent.front() {
-            Some(&oldest)
-                if open.sent.len() >= self.timing.messages_per_second
-                    && !mutated!(MessagesUnpaced) =>
-            {
+            Some(&oldest) if open.sent.len() >= self.timing.messages_per_second => {
                 oldest + PACE_WINDOW
             }
             _ => Duration::ZERO,

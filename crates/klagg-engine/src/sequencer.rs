@@ -186,7 +186,7 @@ impl Desk<'_> {
         let child = levels.ring(0).find(minute).filter(|child| {
             let kline = &child.record.kline;
             let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
-            places && (child.record.status != KlineStatus::Confirmed || mutated!(ConfirmedAmended))
+            places && child.record.status != KlineStatus::Confirmed
         });
         let Some(child) = child else {
             self.scope.out.counters.late_dropped += 1;

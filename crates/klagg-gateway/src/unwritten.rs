@@ -62,9 +62,6 @@ impl Unwritten {
                 self.at += 1;
                 let index = usize::from(change.period_index);
                 let record = self.history.get(change.symbol, index, change.open_time);
-                if mutated!(CursorSkips) && self.at.is_multiple_of(3) {
-                    continue;
-                }
                 if let Some(record) = record.filter(|held| held.status < KlineStatus::Confirmed) {
                     each(change.symbol, self.periods.get(index), record);
                     left -= 1;

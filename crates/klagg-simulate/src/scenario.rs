@@ -133,7 +133,8 @@ impl Scenario {
                         continue;
                     }
                     terms[which].ends_at = at;
-                    let again = at + Millis::from(fault.amount);
+                    // Contracts come on board at full minutes.
+                    let again = ((at + Millis::from(fault.amount)) / MINUTE + 1) * MINUTE;
                     if fault.kind == Kind::Relisting {
                         let name = terms[which].name.clone();
                         let (listed_at, pace) = (again, 2_000);

@@ -53,9 +53,7 @@ impl Shard {
         slot.symbol = old.symbol;
         // A floor: what is below was folded.
         slot.next_id = old.next_id;
-        if !mutated!(RestartBelieved) {
-            cold.coverage = Coverage::Unknown;
-        }
+        cold.coverage = Coverage::Unknown;
         cold.has_unproven = false;
         self.out.counters.trades_lost += cold.held.len() as u64;
         cold.held.clear();
@@ -65,10 +63,7 @@ impl Shard {
         let Some(old_levels) = &broken.levels[index] else { return };
         let open = open_minute(&old.open, old_levels);
         slot.open = open;
-        slot.broken_until = old.broken_until;
-        if !mutated!(RestartBelieved) {
-            slot.broken_until = slot.broken_until.max(open.open_time);
-        }
+        slot.broken_until = old.broken_until.max(open.open_time);
         cold.gaps.break_until(slot.broken_until);
         let mut levels = old_levels.rebuilt(&self.plan, open.open_time);
         let minutes: Vec<_> = levels.ring(0).iter().map(Child::open_time).collect();

@@ -28,6 +28,8 @@ pub(crate) struct Weights {
     banned_until: Millis,
     /// When our last refusal was on its way to us: what we send after it is our own fault.
     refused_at: Option<Millis>,
+    /// The same for a ban.
+    ban_known_at: Option<Millis>,
     pub(crate) broken: Vec<String>,
 }
 
@@ -41,6 +43,7 @@ impl Weights {
             rolling: VecDeque::new(),
             banned_until: 0,
             refused_at: None,
+            ban_known_at: None,
             broken: Vec::new(),
         }
     }
@@ -55,7 +58,7 @@ impl Weights {
     /// A new process knows nothing of what the old one spent.
     pub(crate) fn forget_rolling(&mut self) {
         self.rolling.clear();
-        self.refused_at = None;
+        (self.refused_at, self.ban_known_at) = (None, None);
     }
 
     /// Somebody else at our address has spent so much.
@@ -72,12 +75,13 @@ impl Weights {
     pub(crate) fn charge(&mut self, now: Millis, sent: Millis, weight: u32) -> Verdict {
         self.advance(now);
         if now < self.banned_until {
-            if self.refused_at.is_some_and(|at| sent > at) {
+            if self.ban_known_at.is_some_and(|at| sent > at) {
                 self.broken.push("a request while we knew of our ban".to_owned());
             }
-            self.refused_at.get_or_insert(now + 5_000);
+            self.ban_known_at.get_or_insert(now + 5_000);
             return Verdict::Banned { until: self.banned_until };
         }
+        self.ban_known_at = None;
         self.used += weight;
         self.ours += weight;
         self.rolling.push_back((now, weight));
