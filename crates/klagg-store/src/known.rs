@@ -106,6 +106,7 @@ impl Known {
         change: &mut Change,
     ) -> rusqlite::Result<()> {
         let sorted = by_slot(closed);
+        let mut saving = Slot::saving(transaction)?;
         let mut confirmed = Vec::new();
         let mut times = Vec::new();
         for group in sorted
@@ -129,7 +130,7 @@ impl Known {
                 after.open = None;
             }
             if after != before {
-                after.save(key, transaction)?;
+                after.save(key, &mut saving, transaction)?;
                 change.slots.push((key, after));
             }
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use klagg_kline::{KlineRecord, Period, SymbolId, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Statement, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::connection::{failed, open_reader};
 use crate::coverage::Slot;
@@ -14,8 +14,10 @@ use crate::{
 };
 
 mod inspect;
+mod pages;
 
 pub use inspect::{Census, CensusSlot};
+use pages::{read_piecewise, read_straight, report_missing};
 
 /// Makes readers on any thread.
 #[derive(Debug, Clone)]
@@ -257,34 +259,25 @@ impl StoreReader {
             .connection
             .prepare_cached(SELECT_CHUNK)
             .map_err(|error| failed(&self.path, error))?;
-        let mut chunks: Vec<Chunk> = Vec::new();
-        let mut rows = 0;
-        for step in 0..=high - low {
-            if rows >= query.limit {
-                break;
+        let key = (symbol, period);
+        let straight = read_straight(&mut statement, key, (low, high), (from, to), query)
+            .map_err(|error| failed(&self.path, error))?;
+        let rows = match straight {
+            Some(records) => {
+                let rows = records.len();
+                page.records = records;
+                let surplus = rows.saturating_sub(query.limit);
+                match query.keep {
+                    ReadEnd::Oldest => page.records.truncate(query.limit),
+                    ReadEnd::Newest => drop(page.records.drain(..surplus)),
+                }
+                rows
             }
-            let chunk = match query.keep {
-                ReadEnd::Oldest => low + step,
-                ReadEnd::Newest => high - step,
-            };
-            let found = read_chunk(&mut statement, (symbol, period), chunk, (from, to))
-                .map_err(|error| failed(&self.path, error))?;
-            rows += found.len();
-            if !found.is_empty() {
-                chunks.push(found);
+            None => {
+                read_piecewise(&mut statement, key, (low, high), (from, to), (query, &mut page))
+                    .map_err(|error| failed(&self.path, error))?
             }
-        }
-        if query.keep == ReadEnd::Newest {
-            chunks.reverse();
-        }
-        let surplus = rows.saturating_sub(query.limit);
-        let skipped = if query.keep == ReadEnd::Newest { surplus } else { 0 };
-        for found in chunks.into_iter().flatten().skip(skipped).take(query.limit) {
-            match found {
-                Ok(record) => page.records.push(record),
-                Err(open_time) => page.damaged.push(open_time),
-            }
-        }
+        };
         let is_cut = rows >= query.limit;
         let seen = page.records.first().zip(page.records.last());
         let (first, last) = seen.map_or((to, from), |(first, last)| {
@@ -297,44 +290,4 @@ impl StoreReader {
         }
         Ok(page)
     }
-}
-
-/// Names the klines of an unbroken run that were not found: their rows have lost their place.
-fn report_missing(page: &mut ReadPage, period: Period, (from, to): (UnixMillis, UnixMillis)) {
-    let mut expected = period.open_time(from);
-    if expected < from {
-        expected = period.next_open_time(expected);
-    }
-    let at = page.records.partition_point(|record| record.kline.open_time < expected);
-    for record in &page.records[at..] {
-        let found = record.kline.open_time;
-        while expected < found.min(to) {
-            page.damaged.push(expected);
-            expected = period.next_open_time(expected);
-        }
-        expected = period.next_open_time(found);
-    }
-    while expected < to {
-        page.damaged.push(expected);
-        expected = period.next_open_time(expected);
-    }
-    page.damaged.sort_unstable();
-    page.damaged.dedup();
-}
-
-/// The rows of one symbol in one chunk: a record, or the open time of a damaged row.
-type Chunk = Vec<Result<KlineRecord, UnixMillis>>;
-
-fn read_chunk(
-    statement: &mut Statement<'_>,
-    (symbol, period): (SymbolId, Period),
-    chunk: i64,
-    (from, to): (UnixMillis, UnixMillis),
-) -> rusqlite::Result<Chunk> {
-    let mut rows = statement.query(params![chunk, symbol.0, from.0, to.0])?;
-    let mut found = Vec::new();
-    while let Some(at) = rows.next()? {
-        found.push(row::read(at, symbol, period).ok_or_else(|| row::open_time(at)));
-    }
-    Ok(found)
 }

@@ -72,7 +72,7 @@ impl Trimming {
             let Some(&before) = known.slots.get(&key) else { continue };
             let after = before.without(key, kept_from, &transaction)?;
             if after != before {
-                after.save(key, &transaction)?;
+                after.save(key, &mut Slot::saving(&transaction)?, &transaction)?;
                 changed.push((key, after));
             }
         }

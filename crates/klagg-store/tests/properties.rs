@@ -219,6 +219,49 @@ proptest! {
     }
 }
 
+/// From, to, limit, whether the newest are kept.
+fn question() -> impl Strategy<Value = (Option<i64>, Option<i64>, usize, bool)> {
+    let time = || prop::option::of(-5_i64..210);
+    (time(), time(), 0_usize..90, any::<bool>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is asked for, and however the klines lie, a read gives what a look at all of them
+    /// would.
+    #[test]
+    fn a_read_gives_what_is_asked_for(
+        minutes in prop::collection::btree_set(0_i64..200, 1..80),
+        queries in prop::collection::vec(question(), 24),
+    ) {
+        let folder = quick_folder();
+        let mut store = new_store(folder.path());
+        let all: Vec<StoredKline> =
+            minutes.iter().map(|&at| stored((1, 1, 5_000 + at), (2, 0, 777 + at))).collect();
+        store.write(&all).unwrap();
+        let reader = store.reader().unwrap();
+        for (from, to, limit, newest) in queries {
+            let time = |at: Option<i64>| at.map(|at| UnixMillis((5_000 + at) * MINUTE));
+            let keep = if newest { ReadEnd::Newest } else { ReadEnd::Oldest };
+            let query = ReadQuery { from: time(from), to: time(to), limit, keep };
+            let found = reader.read(SymbolId(1), Period::M1, &query).unwrap();
+            let within = |row: &&StoredKline| {
+                let at = row.record.kline.open_time;
+                query.from.is_none_or(|from| at >= from) && query.to.is_none_or(|to| at < to)
+            };
+            let mut expected: Vec<_> = all.iter().filter(within).map(|row| row.record).collect();
+            let surplus = expected.len().saturating_sub(limit);
+            if newest {
+                expected.drain(..surplus);
+            } else {
+                expected.truncate(limit);
+            }
+            prop_assert_eq!(found, expected, "{:?}", query);
+        }
+    }
+}
+
 /// In memory where that can be had: many databases are made here, and none outlives a power cut.
 fn quick_folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())

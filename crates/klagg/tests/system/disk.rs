@@ -185,3 +185,40 @@ fn a_klagg_killed_again_and_again_has_no_hole_and_misses_nothing_that_was_commit
     assert!(stored.compare(&market.oracle(), START) > 8);
     stored.assert_no_hole(minutes_after_start(0), whole);
 }
+
+/// The open day of a symbol as the page's API tells it: when it opened, and trades in it.
+fn open_day(page: &str, name: &str) -> Option<(i64, u64)> {
+    let body = get(page, &format!("/fapi/v1/klines?symbol={name}&interval=1d&limit=1"))?;
+    let mut numbers = body.trim_start_matches('[').split(',');
+    Some((numbers.next()?.parse().ok()?, numbers.nth(7)?.parse().ok()?))
+}
+
+#[test]
+fn a_viewer_of_the_file_is_never_more_than_seconds_behind_the_open_day() {
+    let market = Market::open(25, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let (klagg, page, admin) = start(&market, folder.path().to_str().unwrap(), &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    let reader = StoreReader::open_folder(folder.path(), Duration::from_secs(5)).unwrap();
+    let symbol = reader.symbols().unwrap().swap_remove(0);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let mut shown = (0, 0);
+        wait_until("the page shows the day", PATIENCE, || {
+            open_day(&page, &symbol.name).inspect(|day| shown = *day).is_some()
+        });
+        // Three seconds are the cadence; the rest is for a machine that is busy.
+        wait_until("the file has it too", Duration::from_secs(12), || {
+            reader.open_klines().unwrap().iter().any(|row| {
+                let kline = &row.record.kline;
+                (row.symbol, row.period) == (symbol.id, Period::D1)
+                    && (kline.open_time.0, kline.trade_count) >= shown
+            })
+        });
+        seen.insert(shown);
+        let from = market.exchange().now();
+        wait_until("a minute passes", PATIENCE, || market.exchange().now() >= from.plus(60_000));
+    }
+    assert!(seen.len() > 1, "the day moves: {seen:?}");
+    stop(klagg);
+}
