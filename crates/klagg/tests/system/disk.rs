@@ -99,14 +99,15 @@ fn a_full_disk_and_failing_syncs_stop_nothing_and_lose_nothing() {
 }
 
 /// Snapshots published in a second, at best of a few looks: the machine may be busy, but a path
-/// that waits for the disk never comes near its rate without it.
+/// that waits for the disk never comes near its rate without it. Ten is what the cadence allows:
+/// more is one counted at both ends of a short look.
 fn snapshots_a_second(admin: &str, enough: f64) -> f64 {
     let mut best: f64 = 0.0;
     for _ in 0..10 {
         let (from, began) = (figure(admin, "klagg_snapshots_total"), now());
         wait_until("a while passes", PATIENCE, || began.elapsed() >= Duration::from_millis(800));
         let rate = (figure(admin, "klagg_snapshots_total") - from) / began.elapsed().as_secs_f64();
-        best = best.max(rate);
+        best = best.max(rate.min(10.0));
         if best >= enough {
             break;
         }
