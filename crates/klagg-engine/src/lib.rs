@@ -87,6 +87,7 @@ mod error;
 mod feed;
 mod fill;
 mod history;
+mod late;
 mod levels;
 mod outgoing;
 mod reader;

@@ -180,29 +180,6 @@ impl Desk<'_> {
         self.slot.open = Kline::flat(end, self.slot.open.close);
     }
 
-    /// Folds a trade into a minute that is closed already, if that is still kept and not final.
-    fn amend(&mut self, minute: UnixMillis, trade: &Trade) {
-        let Some(levels) = self.levels else { return };
-        let child = levels.ring(0).find(minute).filter(|child| {
-            let kline = &child.record.kline;
-            let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
-            places && child.record.status != KlineStatus::Confirmed
-        });
-        let Some(child) = child else {
-            self.scope.out.counters.late_dropped += 1;
-            return;
-        };
-        child.record.kline.fold(trade);
-        child.record.revision = child.record.revision.saturating_add(1);
-        let record = child.record;
-        self.scope.emit(0, &record);
-        let counters = &mut self.scope.out.counters;
-        counters.trades += 1;
-        counters.late_amended += 1;
-        counters.corrected += 1;
-        self.follow_minutes(vec![minute]);
-    }
-
     /// Carries changed minutes, ascending, on to the flat minutes behind them and to the longer
     /// klines that hold them.
     pub(crate) fn follow_minutes(&mut self, mut changed: Vec<UnixMillis>) {

@@ -36,3 +36,8 @@ fn a_name_listed_anew_while_rest_is_down_gets_klines_of_its_own_only() {
     ];
     holds(607, &faults);
 }
+
+#[test]
+fn a_first_trade_of_the_minute_before_is_the_price_at_which_the_next_one_is_flat() {
+    holds(2_655, &[]);
+}

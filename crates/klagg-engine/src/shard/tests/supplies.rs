@@ -51,6 +51,25 @@ fn a_price_alone_gives_flat_minutes_from_the_feeds_time_on() {
 }
 
 #[test]
+fn a_first_trade_of_the_minute_before_is_where_the_open_one_stands() {
+    let mut bench = Bench::new(CHECKED);
+    bench.supply(Period::M1, 5, 4, CONFIRMED);
+    bench.time(7.1);
+    assert!(bench.open().starts_with("1m@7 o4 c4 n0"), "{}", bench.open());
+    // Sent just before the feed's time passed the minute, and the only one for a while.
+    bench.trade(70, 6.9, 6);
+    assert_eq!(bench.shard.counters().late_dropped, 1);
+    bench.time(8.5);
+    assert_eq!(bench.closed(), "1m@7=closed/0 c6");
+    // A price of which something newer is known does not come back.
+    let mut bench = Bench::new(CHECKED);
+    bench.supply(Period::M1, 6, 8, CONFIRMED);
+    bench.time(7.1);
+    bench.trade(70, 6.9, 6);
+    assert!(bench.open().starts_with("1m@7 o8 c8 n0"), "{}", bench.open());
+}
+
+#[test]
 fn confirmed_minutes_make_confirmed_longer_klines() {
     let mut bench = Bench::new(CHECKED);
     bench.trade(1, 0.1, 1);

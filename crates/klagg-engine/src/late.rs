@@ -1,0 +1,40 @@
+//! A trade of a minute that is closed already.
+
+use klagg_kline::{Kline, KlineStatus, Trade, UnixMillis};
+
+use crate::sequencer::Desk;
+
+impl Desk<'_> {
+    /// Folds a trade into a minute that is closed already, if that is still kept and not final.
+    pub(crate) fn amend(&mut self, minute: UnixMillis, trade: &Trade) {
+        let Some(levels) = self.levels else { return };
+        let Some(child) = levels.ring(0).find(minute) else {
+            self.scope.out.counters.late_dropped += 1;
+            self.stand_at(trade);
+            return;
+        };
+        let kline = &child.record.kline;
+        let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
+        if !places || child.record.status == KlineStatus::Confirmed {
+            self.scope.out.counters.late_dropped += 1;
+            return;
+        }
+        child.record.kline.fold(trade);
+        child.record.revision = child.record.revision.saturating_add(1);
+        let record = child.record;
+        self.scope.emit(0, &record);
+        let counters = &mut self.scope.out.counters;
+        counters.trades += 1;
+        counters.late_amended += 1;
+        counters.corrected += 1;
+        self.follow_minutes(vec![minute]);
+    }
+
+    /// The first trade that is seen may be one of the minute before, which was never open here. It
+    /// cannot be told of, but nothing came after it: a flat open minute stands at its price.
+    fn stand_at(&mut self, trade: &Trade) {
+        if self.slot.open.is_flat() && trade.time >= self.cold.close_known_at {
+            self.slot.open = Kline::flat(self.slot.open.open_time, trade.price);
+        }
+    }
+}
