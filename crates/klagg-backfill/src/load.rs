@@ -96,7 +96,7 @@ fn read(
     let limit = capacity.min(KLINES_MAX);
     let query = ReadQuery { from: None, to: None, limit, keep: ReadEnd::Newest };
     let page = reader.read_page(symbol, period, &query)?;
-    let damaged = page.damaged.len() as u64;
+    let damaged = (page.damaged.len() + page.missing.len()) as u64;
     let complete_until = reader.complete_until(symbol, period)?;
     Ok(Stored { symbol, index, records: page.records, damaged, complete_until })
 }

@@ -150,10 +150,11 @@ fn while_a_worker_rests_no_feed_waits_for_it_and_what_it_misses_is_counted() {
     // With nothing more to come, it need not rest either.
     drop((feed, control));
     let joined = std::thread::spawn(move || engine.join());
+    // Asked while it still rests, it is gone; it wakes as soon as it sees that nothing comes.
+    assert_eq!(told(&events), WorkerEvent::Restarted { worker: 1, restarts: 1 });
     for reader in &readers {
         while !ask(reader).is_last {}
     }
-    assert_eq!(told(&events), WorkerEvent::Restarted { worker: 1, restarts: 1 });
     let report = joined.join().unwrap().unwrap();
     assert_eq!(report.workers[1].trades_lost + report.workers[1].trades, 200);
     assert_eq!(report.workers[0].trades_lost, 0);

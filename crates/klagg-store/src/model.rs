@@ -145,7 +145,8 @@ pub enum ReadEnd {
 pub struct ReadPage {
     /// The klines whose checksum is right.
     pub records: Vec<KlineRecord>,
-    /// Open times of rows whose checksum is wrong (the open time itself may be what is wrong), and
-    /// of klines that the run of confirmed ones must have but that are not there.
+    /// Open times of rows whose checksum is wrong (the open time itself may be what is wrong).
     pub damaged: Vec<UnixMillis>,
+    /// Open times of klines that the run of confirmed ones must have, but of which there is no row.
+    pub missing: Vec<UnixMillis>,
 }

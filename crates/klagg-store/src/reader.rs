@@ -62,8 +62,8 @@ impl StoreReader {
     /// Closed klines of one symbol and period, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::DamagedRows`] if a row among them does not match its checksum; else the
-    /// database cannot be read.
+    /// [`StoreError::DamagedRows`] if a row among them does not match its checksum, or is missing
+    /// where there must be one; else the database cannot be read.
     pub fn read(
         &self,
         symbol: SymbolId,
@@ -71,10 +71,10 @@ impl StoreReader {
         query: &ReadQuery,
     ) -> Result<Vec<KlineRecord>, StoreError> {
         let page = self.read_page(symbol, period, query)?;
-        match page.damaged.first() {
+        match page.damaged.iter().chain(&page.missing).min() {
             None => Ok(page.records),
             Some(&first) => {
-                let rows = page.damaged.len() as u64;
+                let rows = (page.damaged.len() + page.missing.len()) as u64;
                 Err(StoreError::DamagedRows { symbol, period, first, rows })
             }
         }

@@ -164,8 +164,8 @@ fn write(
         for &period in periods {
             let mut pages = Pages::new(reader, symbol.id, period, (args.from, args.to));
             while let Some(page) = pages.next_page()? {
-                if let Some(&open_time) = page.damaged.first() {
-                    tally.damaged += page.damaged.len() as u64;
+                if let Some(&open_time) = page.damaged.iter().chain(&page.missing).min() {
+                    tally.damaged += (page.damaged.len() + page.missing.len()) as u64;
                     let row = || format!("{name} {period} at {}", span::shown(open_time));
                     tally.first_damaged.get_or_insert_with(row);
                 }

@@ -20,17 +20,18 @@ pub(super) fn report_missing(
     for record in &page.records[at..] {
         let found = record.kline.open_time;
         while expected < found.min(to) {
-            page.damaged.push(expected);
+            page.missing.push(expected);
             expected = period.next_open_time(expected);
         }
         expected = period.next_open_time(found);
     }
     while expected < to {
-        page.damaged.push(expected);
+        page.missing.push(expected);
         expected = period.next_open_time(expected);
     }
-    page.damaged.sort_unstable();
-    page.damaged.dedup();
+    // A damaged row is there, though not to be trusted.
+    let ReadPage { damaged, missing, .. } = page;
+    missing.retain(|open_time| !damaged.contains(open_time));
 }
 
 /// The rows of one symbol in one chunk: a record, or the open time of a damaged row.

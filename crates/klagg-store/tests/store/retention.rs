@@ -38,7 +38,10 @@ fn filled() -> (TempDir, Store) {
 fn check_coverage(store: &Store, id: u32) {
     let reader = store.reader().unwrap();
     let page = reader.read_page(SymbolId(id), Period::M1, &ALL).unwrap();
-    assert!(page.damaged.is_empty(), "S{id}: the run claims what is not there");
+    assert!(
+        page.damaged.is_empty() && page.missing.is_empty(),
+        "S{id}: the run claims what is not there"
+    );
     let times: Vec<i64> = page.records.iter().map(|record| record.kline.open_time.0).collect();
     let run = store.coverage(SymbolId(id), Period::M1).unwrap();
     assert_eq!(run, reader.coverage(SymbolId(id), Period::M1).unwrap());
