@@ -41,3 +41,19 @@ fn a_name_listed_anew_while_rest_is_down_gets_klines_of_its_own_only() {
 fn a_first_trade_of_the_minute_before_is_the_price_at_which_the_next_one_is_flat() {
     holds(2_655, &[]);
 }
+
+#[test]
+fn a_name_listed_anew_while_its_old_history_waits_does_not_stop_confirmation() {
+    let faults = [
+        fault(120_829, Kind::Lost, 48_700, 24_193),
+        fault(127_183, Kind::GatewayStall, 55_501, 2_042),
+        fault(131_146, Kind::NoConnect, 1_197, 15_246),
+        fault(187_055, Kind::Crash, 42_523, 3_711),
+        fault(192_532, Kind::StoreFull, 13_463, 29_912),
+        fault(194_038, Kind::RestTimeouts, 62_046, 56_363),
+        fault(204_613, Kind::Relisting, 41_159, 17_062),
+        fault(287_741, Kind::Listing, 18_502, 1),
+        fault(300_742, Kind::HalfOpen, 13_633, 963),
+    ];
+    holds(5_376, &faults);
+}

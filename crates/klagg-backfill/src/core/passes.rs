@@ -159,6 +159,10 @@ impl BackfillCore {
     fn next_of(&mut self, now: Now, id: PassId) -> Option<(Page, Asked)> {
         let periods = self.config.periods.len();
         let mut pass = self.passes.remove(&id)?;
+        if !self.states.contains_key(&pass.symbol) {
+            // It was left meanwhile: nobody is asked, so nothing would come and end the pass.
+            pass.waiting.clear();
+        }
         while pass.waiting.is_empty() && pass.under_way == 0 && pass.planned < periods {
             if let Some(state) = self.states.get(&pass.symbol) {
                 let wanted = self.wanted(state, pass.depth, now);
