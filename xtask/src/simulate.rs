@@ -3,7 +3,7 @@
 use crate::workspace::{cargo, step};
 
 /// Seeds of each commit.
-pub(crate) const SEEDS_OF_A_COMMIT: u64 = 2_000;
+pub(crate) const SEEDS_OF_A_COMMIT: u64 = 20_000;
 
 /// Runs `seeds` seeds from `first` on.
 ///
