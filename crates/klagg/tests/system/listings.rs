@@ -68,6 +68,20 @@ fn fifty_symbols_listed_at_once_are_on_the_page_within_ten_seconds_and_right_fro
     let confirmed = minutes_after_start(6).max(listed_at.plus(4 * 60_000));
     wait_until_confirmed(&admin, Period::M1.open_time(confirmed));
     assert_eq!(minutes(&page, &names[0]).1, Period::M1.open_time(listed_at).0);
+    // Where a symbol was first heard of after the end of a longer one, that one is fetched.
+    wait_until("the first klines of all periods are stored", PATIENCE, || {
+        let stored = Stored::glimpse(folder);
+        names.iter().all(|name| {
+            let symbol = stored.symbols.iter().find(|symbol| symbol.name == *name);
+            symbol.is_some_and(|symbol| {
+                Period::DEFAULT.iter().all(|&period| {
+                    let first = period.open_time(listed_at);
+                    let mut records = stored.klines[&(symbol.id, period)].iter();
+                    records.any(|record| record.kline.open_time == first)
+                })
+            })
+        })
+    });
     stop(klagg);
     let counters = control.counters();
     assert_eq!((counters.closed_rules, counters.requests_refused), (0, 0), "{counters:?}");

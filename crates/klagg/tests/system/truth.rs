@@ -2,11 +2,13 @@
 //! shares no code with the fold.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use klagg_kline::{KlineRecord, KlineStatus, Period, SymbolId, UnixMillis};
 use klagg_sim::Oracle;
-use klagg_store::{ReadEnd, ReadQuery, Store, StoreConfig, StoredSymbol};
+use klagg_store::{ReadEnd, ReadQuery, Store, StoreConfig, StoreReader, StoredSymbol};
 
 use crate::market::{Market, PATIENCE, START};
 use crate::process::{Klagg, address, get, metric, wait_until};
@@ -79,11 +81,18 @@ pub(crate) struct Stored {
 impl Stored {
     pub(crate) fn read(folder: &str) -> Self {
         let store = Store::open(&StoreConfig::new(folder)).unwrap();
-        let reader = store.reader().unwrap();
-        let symbols = store.load_symbols().unwrap();
+        Self::of(&store.reader().unwrap())
+    }
+
+    /// What is there while klagg runs.
+    pub(crate) fn glimpse(folder: &str) -> Self {
+        Self::of(&StoreReader::open_folder(Path::new(folder), Duration::from_secs(5)).unwrap())
+    }
+
+    fn of(reader: &StoreReader) -> Self {
+        let symbols = reader.symbols().unwrap();
         let all = ReadQuery { from: None, to: None, limit: usize::MAX, keep: ReadEnd::Oldest };
         let klines = symbols.iter().flat_map(|symbol| {
-            let reader = &reader;
             Period::DEFAULT
                 .map(|period| ((symbol.id, period), reader.read(symbol.id, period, &all).unwrap()))
         });
