@@ -85,6 +85,9 @@ impl CrossCheck {
         last: impl Fn(SymbolId) -> Option<LastTrade>,
         findings: &mut Vec<Finding>,
     ) {
+        if mutated!(SilenceUnseen) {
+            return;
+        }
         for row in rows {
             self.time = self.time.max(row.event_time);
             self.take(row, last(row.symbol), findings);

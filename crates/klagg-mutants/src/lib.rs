@@ -51,6 +51,7 @@ mutants! {
     FoldedFromParts "a longer kline is folded although a shorter one is missing",
     FailedForgotten "what did not come once is not asked for again",
     NameReusesNumber "a name that is listed again gets its old number",
+    SilenceUnseen "nothing is concluded from tickers that tell of trades which did not come",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

@@ -327,6 +327,18 @@ impl Exchange {
         }
     }
 
+    /// The `target`-th socket delivers one of its symbols no more, until it is subscribed anew. The
+    /// first one of a socket is its canary, which stops for nobody.
+    pub(crate) fn end_stream(&mut self, target: u32) {
+        let Some(socket) = self.nth(target).and_then(|id| self.sockets.get_mut(&id)) else {
+            return;
+        };
+        if let Some(others @ 1..) = socket.names.len().checked_sub(1) {
+            let name = socket.names.remove(1 + (target >> 8) as usize % others);
+            socket.silent_names.push(name);
+        }
+    }
+
     /// The number of the `target`-th socket, counted round.
     pub(crate) fn nth(&self, target: u32) -> Option<SocketId> {
         let count = self.sockets.len();

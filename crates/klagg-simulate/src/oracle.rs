@@ -6,6 +6,7 @@
 mod arrivals;
 mod closed;
 mod shown;
+mod silence;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::agenda::Millis;
 use crate::disk::Disk;
 use crate::market::Listing;
 use crate::oracle::arrivals::Arrivals;
+use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
 use crate::outcome::{Rule, Violation};
 use crate::process::Process;
@@ -37,6 +39,7 @@ pub(crate) struct Oracle {
     /// By symbol number: which listing it is.
     listings: Vec<u16>,
     arrivals: Arrivals,
+    signs: Signs,
     slots: Slots,
     /// Where the history's change log was read up to.
     cursor: u64,
@@ -57,6 +60,7 @@ impl Oracle {
             violation: None,
             listings: Vec::new(),
             arrivals: Arrivals::new(scenario),
+            signs: Signs::new(scenario),
             slots: Slots::default(),
             cursor: 0,
             said: BTreeMap::new(),
@@ -96,6 +100,7 @@ impl Oracle {
     /// A new process has started on this disk.
     pub(crate) fn started(&mut self, disk: &Disk) {
         self.arrivals.forget();
+        self.signs.forget();
         self.slots = Slots::default();
         self.cursor = 0;
         self.said.clear();

@@ -71,11 +71,13 @@ pub enum Kind {
     Delisting,
     /// A symbol is settled, and its name is listed again.
     Relisting,
+    /// One stream of a socket that delivers is dead until it is subscribed anew.
+    DeadStream,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Disconnect,
         Self::HalfOpen,
         Self::NoConnect,
@@ -107,6 +109,7 @@ impl Kind {
         Self::Listing,
         Self::Delisting,
         Self::Relisting,
+        Self::DeadStream,
     ];
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod backfill;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod gateway;
+pub(crate) mod silence;
 pub(crate) mod streams;
 pub(crate) mod workers;
 pub(crate) mod writer;
@@ -24,6 +25,7 @@ use crate::process::backfill::Backfill;
 use crate::process::client::Client;
 use crate::process::clock::Clock;
 use crate::process::gateway::Gateway;
+use crate::process::silence::Silence;
 use crate::process::streams::{Connection, market_streams, stream_of, timing};
 use crate::process::workers::{Command, Worker};
 use crate::process::writer::Writer;
@@ -55,6 +57,7 @@ pub(crate) struct Process {
     pub(crate) gateway: Gateway,
     pub(crate) connections: Vec<Connection>,
     pub(crate) turnstile: Turnstile,
+    pub(crate) silence: Silence,
     pub(crate) client: Client,
     pub(crate) backfill: Backfill,
     pub(crate) writer: Writer,
@@ -126,6 +129,7 @@ impl Process {
             gateway: Gateway::new(&gateway, scenario.workers, history),
             connections: (0..scenario.connections).map(connection).collect(),
             turnstile: Turnstile::new(timing().rotation_gap),
+            silence: Silence::new(),
             client: Client::new(scenario.weight_limit),
             lookout: lookout(),
             look: None,
@@ -153,7 +157,12 @@ impl Process {
 
     /// Whether it says that a symbol's feed does not deliver.
     pub(crate) fn says_doubtful(&self, symbol: SymbolId) -> bool {
-        !self.connections[self.connection_of(symbol)].is_live()
+        self.silence.is_mute(symbol) || !self.delivers(symbol)
+    }
+
+    /// Whether the connection of a symbol delivers.
+    pub(crate) fn delivers(&self, symbol: SymbolId) -> bool {
+        self.connections[self.connection_of(symbol)].is_live()
     }
 
     /// Folds symbols from now on; gives the streams to subscribe, by connection.

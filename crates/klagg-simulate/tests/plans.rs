@@ -57,3 +57,11 @@ fn a_name_listed_anew_while_its_old_history_waits_does_not_stop_confirmation() {
     ];
     holds(5_376, &faults);
 }
+
+#[test]
+fn a_stream_that_dies_alone_is_said_by_its_tickers() {
+    for stream in 0..4 {
+        holds(3, &[fault(70_000, Kind::DeadStream, stream << 8, 0)]);
+        holds(8, &[fault(70_000, Kind::SilentSymbol, stream, 100_000)]);
+    }
+}

@@ -87,6 +87,11 @@ impl Arrivals {
         }
     }
 
+    /// The place of what comes next.
+    pub(crate) const fn next_place(&self) -> u64 {
+        self.next + 1
+    }
+
     /// The place of an aggregate in the order.
     pub(crate) fn place(&self, listing: u16, id: i64) -> u64 {
         let place = usize::try_from(id - 1).unwrap_or(usize::MAX);

@@ -15,7 +15,7 @@ use crate::scenario::Scenario;
 use crate::truth::{Truth, of_aggregates, official};
 
 /// After the end of a minute, the feed's time at which it may be closed without a later trade.
-const GRACE: Millis = 500;
+pub(super) const GRACE: Millis = 500;
 /// Most ways to put a longer kline together that are tried.
 const WAYS_MAX: usize = 4_096;
 

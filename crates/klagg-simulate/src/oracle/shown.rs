@@ -11,13 +11,11 @@ use crate::process::{Process, Stage};
 use crate::scenario::Scenario;
 
 /// How far behind the truth a kline may be shown without a word.
-const LAG_MAX: Millis = 15_000;
+pub(super) const LAG_MAX: Millis = 15_000;
 /// A trade that was handed to the engine is shown within this.
 const SHOWN_WITHIN: Millis = 1_500;
 /// A minute that came in a late answer is there within this.
 const HOLE_HEALED: Millis = 20_000;
-/// Whether what is lost of one symbol on a feed that delivers is noticed before its next trade.
-const KNOWS_SILENT_SYMBOLS: bool = false;
 /// How long a symbol may take to be subscribed before it is looked at.
 const SETTLED_AFTER: Millis = 65_000;
 
@@ -48,6 +46,7 @@ impl Oracle {
             if newest > shown && is_due && told > at + SHOWN_WITHIN {
                 self.late_trade(klines, (symbol, newest, shown), now - at, scenario);
             }
+            self.silent_symbol(klines, process, symbol);
             self.silent_lag(now, klines, process, scenario, (symbol, shown));
             self.hole(now, process, symbol);
         }
@@ -111,8 +110,8 @@ impl Oracle {
         let newest = &listing.aggregates[sent];
         // The minute in which a symbol's feed began is whole only with its official kline.
         let followed_at = self.followed_at.get(&symbol).copied().unwrap_or(Millis::MAX);
-        if !KNOWS_SILENT_SYMBOLS && self.arrivals.is_lost(self.listings[symbol.index()], newest.id)
-        {
+        // What is lost of one symbol on a feed that delivers is known by its tickers alone.
+        if self.arrivals.is_lost(self.listings[symbol.index()], newest.id) {
             return;
         }
         if newest.id <= shown || newest.sent < followed_at.saturating_add(SETTLED_AFTER) {

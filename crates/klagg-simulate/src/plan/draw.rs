@@ -45,6 +45,7 @@ const fn of(kind: Kind) -> Draw {
         Kind::StoreFull => draw(2, 1_000, 90_000),
         Kind::Listing => draw(2, 1, 3),
         Kind::Delisting | Kind::Relisting => draw(1, 120_000, 240_000),
+        Kind::DeadStream => draw(3, 0, 0),
     }
 }
 

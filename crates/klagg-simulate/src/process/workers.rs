@@ -33,6 +33,7 @@ pub(crate) enum Item {
 pub(crate) enum Command {
     Add(NewSymbolSpec),
     Retire(SymbolId),
+    Doubt(SymbolId),
     Supply(SymbolId, usize, Vec<KlineRecord>),
     Fill(SymbolId, Vec<Trade>),
 }
@@ -190,6 +191,7 @@ impl Worker {
         match command {
             Command::Add(spec) => shard.add_symbol(&spec),
             Command::Retire(symbol) => shard.retire_symbol(symbol),
+            Command::Doubt(symbol) => shard.doubt_symbol(symbol),
             Command::Fill(symbol, trades) => shard.fill(symbol, &trades),
             Command::Supply(symbol, index, records) => shard.supply(symbol, index, &records),
         }

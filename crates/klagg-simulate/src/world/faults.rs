@@ -13,6 +13,7 @@ impl World {
         match kind {
             Kind::Disconnect => self.exchange.disconnect(self.now, target, &mut self.outbox),
             Kind::HalfOpen => self.exchange.half_open(target),
+            Kind::DeadStream => self.exchange.end_stream(target),
             Kind::SilentSocket => {
                 let socket = self.exchange.nth(target);
                 self.exchange.troubles.begin(self.now, kind, until, socket);

@@ -1,13 +1,13 @@
 //! What frames hold: trades to their workers, times behind them, names that point to a change.
 
-use klagg_binance::{CopyId, Event as StreamEvent, Source};
-use klagg_kline::UnixMillis;
+use klagg_binance::{CopyId, Event as StreamEvent, LastPrice, Source};
+use klagg_kline::{Price, SymbolId, UnixMillis};
 
 use crate::agenda::Millis;
-use crate::exchange::Frame;
 use crate::exchange::rest::trade;
-use crate::process::streams::source;
-use crate::process::workers::Item;
+use crate::exchange::{Frame, MiniTickers};
+use crate::process::streams::{source, stream_of};
+use crate::process::workers::{Command, Item};
 use crate::world::World;
 
 impl World {
@@ -23,6 +23,7 @@ impl World {
         match frame {
             Frame::Trade { listing, at } => self.trade(connection, (*listing, *at)),
             Frame::MiniTickers(tickers) => {
+                self.cross_check(tickers);
                 tickers.rows.iter().for_each(|&(listing, _)| self.hear(listing, false));
                 self.look_if_due();
             }
@@ -56,10 +57,40 @@ impl World {
         let symbol = process.index.load().get(&listing.terms.name);
         let owned = &process.connections[connection].owned;
         if let Some(symbol) = symbol.filter(|symbol| owned.contains(symbol)) {
-            let item = Item::Trade(symbol, trade(aggregate));
+            let trade = trade(aggregate);
+            let item = Item::Trade(symbol, trade);
+            process.silence.received(symbol, trade.price, UnixMillis(aggregate.sent));
+            self.oracle.heard(listing_number, aggregate.price, aggregate.sent);
             if process.worker_of(symbol).push(self.now, item) {
                 self.oracle.delivered(listing_number, aggregate.id, self.now);
             }
+        }
+    }
+
+    /// Holds tickers against what was handed on. Symbols of connections that are down are left out.
+    fn cross_check(&mut self, tickers: &MiniTickers) {
+        let Some(process) = &mut self.process else { return };
+        let table = process.index.load();
+        let event_time = UnixMillis(tickers.event_time);
+        let row = |&(listing, price): &(u16, i64)| {
+            let name = &self.scenario.listings[usize::from(listing)].terms.name;
+            let (symbol, price) = (table.get_listed(name)?, Price::from_scaled(price));
+            Some(LastPrice { symbol, price, event_time })
+        };
+        let rows = tickers.rows.iter().filter_map(row).collect();
+        let watched: Vec<_> =
+            process.followed.iter().filter(|&&symbol| process.delivers(symbol)).copied().collect();
+        let is_watched = |symbol: SymbolId| watched.contains(&symbol);
+        self.oracle.tickers(tickers, is_watched);
+        let (doubted, suspected) = process.silence.on_tickers(rows, is_watched);
+        for symbol in doubted {
+            process.worker_of(symbol).command(self.now, Command::Doubt(symbol));
+        }
+        for symbol in suspected {
+            let Some(entry) = table.entry(symbol) else { continue };
+            let connection = symbol.index() % self.scenario.connections;
+            let names = vec![stream_of(&entry.name)];
+            self.stream_event_for_all(connection, &StreamEvent::Renew(names));
         }
     }
 
