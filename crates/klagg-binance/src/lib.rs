@@ -52,6 +52,7 @@ macro_rules! mutated {
 }
 
 mod address;
+mod archive;
 mod backoff;
 mod clock;
 mod connection;
@@ -74,6 +75,7 @@ mod turnstile;
 mod weight;
 
 pub use address::PlainText;
+pub use archive::{ArchiveClient, ArchiveConfig, ArchiveError, ArchiveSpan};
 pub use backoff::Backoff;
 pub use clock::ExchangeClock;
 pub use copies::{Copies, CopyId, Step};

@@ -8,6 +8,7 @@ use klagg_wire::ContractInfo;
 use crate::SimError;
 use crate::market::listing::NEVER;
 use crate::market::symbol::Symbol;
+use crate::server::archive::ArchiveFault;
 use crate::server::hub::Fate;
 use crate::server::{Failing, Shared};
 
@@ -45,6 +46,12 @@ pub struct SimCounters {
     pub frames_duplicated: u64,
     /// Frames kept back by a silence.
     pub frames_silenced: u64,
+    /// Requests to the archive, those for checksums included. They are no REST requests.
+    pub archive_requests: u64,
+    /// Files that the archive gave.
+    pub archive_files: u64,
+    /// Their bytes.
+    pub archive_bytes: u64,
 }
 
 impl Control {
@@ -181,6 +188,16 @@ impl Control {
     pub fn ban(&self, millis: i64) {
         let until = self.shared.clock.now().plus(millis);
         self.shared.weight().ban(until);
+    }
+
+    /// Spoils the archive's files of a symbol (upper case); `None` makes them whole again.
+    pub fn spoil_archive(&self, symbol: &str, fault: Option<ArchiveFault>) {
+        let faults = self.shared.archive_faults.lock();
+        let mut faults = faults.unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Some(fault) => faults.insert(symbol.to_owned(), fault),
+            None => faults.remove(symbol),
+        };
     }
 
     /// Changes the weight a minute.

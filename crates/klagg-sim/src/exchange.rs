@@ -92,6 +92,12 @@ impl SimExchange {
         format!("ws://{}", self.address)
     }
 
+    /// The stand-in for `https://data.binance.vision`: the archive of klines lies at the same
+    /// address.
+    pub fn archive_url(&self) -> String {
+        self.rest_url()
+    }
+
     /// Simulated time.
     pub fn now(&self) -> UnixMillis {
         self.shared.clock.now()

@@ -28,3 +28,4 @@ pub use desk::{Desk, DeskAnswer, KlinesAsked};
 pub use error::SimError;
 pub use exchange::SimExchange;
 pub use oracle::{Oracle, SimAggregate, SimSymbol};
+pub use server::archive::ArchiveFault;

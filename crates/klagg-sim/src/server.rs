@@ -1,5 +1,6 @@
 //! The server around the market: REST, websockets, and the task that sends.
 
+pub(crate) mod archive;
 pub(crate) mod frames;
 pub(crate) mod hub;
 pub(crate) mod rest;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) weight: Mutex<WeightCounter>,
     pub(crate) failing: Mutex<Option<Failing>>,
+    /// Symbols whose files in the archive are spoiled.
+    pub(crate) archive_faults: Mutex<archive::Faults>,
     /// Listings and settlements still to be told on `!contractInfo`, and from when on.
     pub(crate) announcements: Mutex<Vec<(UnixMillis, ContractInfo)>>,
     pub(crate) counts: Counts,
@@ -58,6 +61,9 @@ pub(crate) struct Counts {
     pub(crate) frames_swallowed: AtomicU64,
     pub(crate) frames_duplicated: AtomicU64,
     pub(crate) frames_silenced: AtomicU64,
+    pub(crate) archive_requests: AtomicU64,
+    pub(crate) archive_files: AtomicU64,
+    pub(crate) archive_bytes: AtomicU64,
 }
 
 impl Counts {
@@ -80,6 +86,9 @@ impl Counts {
             frames_swallowed: read(&self.frames_swallowed),
             frames_duplicated: read(&self.frames_duplicated),
             frames_silenced: read(&self.frames_silenced),
+            archive_requests: read(&self.archive_requests),
+            archive_files: read(&self.archive_files),
+            archive_bytes: read(&self.archive_bytes),
         }
     }
 }
@@ -92,6 +101,7 @@ impl Shared {
             hub: Hub::new(config.seed, config.sockets),
             weight: Mutex::new(WeightCounter::new(config.weight_limit, config.refusals_until_ban)),
             failing: Mutex::new(None),
+            archive_faults: Mutex::default(),
             announcements: Mutex::default(),
             counts: Counts::default(),
             clock,
@@ -120,6 +130,7 @@ impl Shared {
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new()
         .route("/fapi/v1/exchangeInfo", get(rest::serve).layer(CompressionLayer::new()))
+        .route("/data/futures/um/{kind}/klines/{symbol}/{period}/{file}", get(archive::serve))
         .fallback(rest::serve);
     for path in ["", "/market", "/public", "/private"] {
         router = router

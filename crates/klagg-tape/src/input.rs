@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,46 +37,84 @@ struct Member {
     checksum: u32,
 }
 
+/// Where the bytes lie.
+#[derive(Clone)]
+enum Origin {
+    File(PathBuf),
+    Memory(Arc<[u8]>),
+}
+
+/// Bytes that can be read from anywhere.
+trait Bytes: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Bytes for T {}
+
+impl Origin {
+    fn open(&self) -> io::Result<Box<dyn Bytes>> {
+        Ok(match self {
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+        })
+    }
+}
+
 enum Container {
-    Single(Option<File>),
+    Single(Option<Box<dyn Bytes>>),
     Zip(VecDeque<Member>),
 }
 
-/// An opened file.
+/// An opened file, or one that was never written.
 pub(crate) struct Input {
     path: PathBuf,
+    origin: Origin,
     container: Container,
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
+    /// How many plain bytes may still come out of it, where somebody set a bound.
+    plain_left: Option<Arc<AtomicU64>>,
 }
 
 impl Input {
     pub(crate) fn open(path: &Path) -> Result<Self, TapeError> {
         let open_error = |source| TapeError::Open { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(open_error)?;
-        let metadata = file.metadata().map_err(open_error)?;
+        let metadata = File::open(path).and_then(|file| file.metadata()).map_err(open_error)?;
         if metadata.is_dir() {
             let source = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory");
             return Err(open_error(source));
         }
+        Self::of(path, Origin::File(path.to_owned()), metadata.len())
+    }
+
+    /// Reads `bytes` as if they lay in a file of this name; what unpacks to more than `plain_max`
+    /// bytes in all cannot be read to its end.
+    pub(crate) fn of_bytes(
+        name: &Path,
+        bytes: Arc<[u8]>,
+        plain_max: u64,
+    ) -> Result<Self, TapeError> {
+        let length = bytes.len() as u64;
+        let plain_left = Some(Arc::new(AtomicU64::new(plain_max)));
+        Ok(Self { plain_left, ..Self::of(name, Origin::Memory(bytes), length)? })
+    }
+
+    fn of(path: &Path, origin: Origin, bytes_total: u64) -> Result<Self, TapeError> {
+        let open_error = |source| TapeError::Open { path: path.to_owned(), source };
+        let mut bytes = origin.open().map_err(open_error)?;
         // A pipe cannot be rewound, so its magic could not be looked at and put back.
-        file.stream_position().map_err(open_error)?;
+        bytes.stream_position().map_err(open_error)?;
         let mut magic = [0; 4];
-        let known = read_up_to(&mut file, &mut magic).map_err(open_error)?;
-        file.seek(SeekFrom::Start(0)).map_err(open_error)?;
+        let known = read_up_to(&mut bytes, &mut magic).map_err(open_error)?;
+        bytes.seek(SeekFrom::Start(0)).map_err(open_error)?;
         // `PK 05 06` is an archive without members.
         let is_zip = matches!(&magic[..known], [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6]);
         let container = if is_zip {
-            Container::Zip(members(path, file)?)
+            Container::Zip(members(path, bytes)?)
         } else {
-            Container::Single(Some(file))
+            Container::Single(Some(bytes))
         };
-        Ok(Self {
-            path: path.to_owned(),
-            container,
-            bytes_read: Arc::default(),
-            bytes_total: metadata.len(),
-        })
+        let bytes_read = Arc::default();
+        let path = path.to_owned();
+        Ok(Self { path, origin, container, bytes_read, bytes_total, plain_left: None })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -94,6 +132,15 @@ impl Input {
 
     /// The next part, or `None` after the last.
     pub(crate) fn next_part(&mut self) -> Result<Option<Part>, TapeError> {
+        let part = self.unpack_next()?;
+        let Some(left) = &self.plain_left else { return Ok(part) };
+        Ok(part.map(|part| {
+            let limited = Limited { inner: part.reader, left: Arc::clone(left) };
+            Part { reader: Box::new(BufReader::with_capacity(BUFFER_BYTES, limited)), ..part }
+        }))
+    }
+
+    fn unpack_next(&mut self) -> Result<Option<Part>, TapeError> {
         let file_name = file_name(&self.path);
         let label = self.path.display().to_string();
         match &mut self.container {
@@ -107,7 +154,7 @@ impl Input {
             Container::Zip(members) => {
                 let Some(member) = members.pop_front() else { return Ok(None) };
                 let label = format!("{label}:{}", member.name);
-                let reader = open_member(&self.path, &member, &self.bytes_read)
+                let reader = open_member(&self.origin, &member, &self.bytes_read)
                     .map_err(|source| TapeError::Read { part: label.clone(), source })?;
                 let member_name = file_name_of(&member.name).to_owned();
                 Ok(Some(Part { names: vec![member_name, file_name], label, reader }))
@@ -139,7 +186,7 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// A file that is no archive: decompressed if its magic says so.
-fn single(file: Counted<File>) -> io::Result<PartReader> {
+fn single(file: Counted<Box<dyn Bytes>>) -> io::Result<PartReader> {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
     let head = reader.fill_buf()?;
     if head.starts_with(&[0x1f, 0x8b]) {
@@ -154,7 +201,7 @@ fn single(file: Counted<File>) -> io::Result<PartReader> {
 }
 
 /// The members of a zip archive that may hold rows, in the archive's order.
-fn members(path: &Path, file: File) -> Result<VecDeque<Member>, TapeError> {
+fn members(path: &Path, file: Box<dyn Bytes>) -> Result<VecDeque<Member>, TapeError> {
     let refuse = |reason: String| TapeError::Archive { path: path.to_owned(), reason };
     let mut archive = zip::ZipArchive::new(BufReader::new(file))
         .map_err(|error| refuse(format!("not a usable zip archive: {error}")))?;
@@ -191,8 +238,8 @@ fn members(path: &Path, file: File) -> Result<VecDeque<Member>, TapeError> {
     Ok(members)
 }
 
-fn open_member(path: &Path, member: &Member, bytes: &Arc<AtomicU64>) -> io::Result<PartReader> {
-    let mut file = File::open(path)?;
+fn open_member(origin: &Origin, member: &Member, bytes: &Arc<AtomicU64>) -> io::Result<PartReader> {
+    let mut file = origin.open()?;
     file.seek(SeekFrom::Start(member.start))?;
     let counted = Counted { inner: file, bytes: Arc::clone(bytes) };
     let packed = BufReader::with_capacity(BUFFER_BYTES, counted.take(member.compressed));
@@ -216,6 +263,25 @@ impl<R: Read> Read for Counted<R> {
         let count = self.inner.read(buffer)?;
         // A display figure: nothing is ordered by it.
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Fails once more bytes have come than all parts together may have.
+struct Limited {
+    inner: PartReader,
+    left: Arc<AtomicU64>,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        // Parts are read one after the other, by one thread.
+        let left = self.left.load(Ordering::Relaxed);
+        let Some(left) = left.checked_sub(count as u64) else {
+            return Err(io::Error::other("it unpacks to more bytes than it may"));
+        };
+        self.left.store(left, Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use klagg_kline::{Kline, KlineStatus, Period, UnixMillis};
 use klagg_wire::{Decoder, StreamEvent};
 
+use crate::input::Input;
 use crate::kline_columns::KlineColumns;
 use crate::shape::Shape;
 use crate::source::{
@@ -66,6 +67,17 @@ impl KlineSource {
     /// [`TapeError`] if it cannot be opened or is nothing that this crate knows.
     pub fn open(path: &Path, options: &SourceOptions) -> Result<Self, TapeError> {
         Source::open(path, options).map(Self)
+    }
+
+    /// Reads `bytes` as [`KlineSource::open`] reads a file called `name`; fails where they unpack
+    /// to more than `plain_max` bytes.
+    pub(crate) fn of_bytes(
+        name: &str,
+        bytes: Arc<[u8]>,
+        plain_max: u64,
+    ) -> Result<Self, TapeError> {
+        let input = Input::of_bytes(Path::new(name), bytes, plain_max)?;
+        Source::of(input, &SourceOptions::default()).map(Self)
     }
 
     /// The next kline, or `None` after the last.

@@ -50,6 +50,7 @@
 //! # Ok::<(), klagg_tape::TapeError>(())
 //! ```
 
+mod archived;
 mod counters;
 mod doubles;
 mod elements;
@@ -68,6 +69,7 @@ mod tape;
 mod trade_columns;
 mod trades;
 
+pub use archived::{ArchivedError, archived_klines};
 pub use counters::{BadRow, SourceCounters};
 pub use error::TapeError;
 pub use frames::{Frame, FrameReader};

@@ -85,7 +85,10 @@ pub(crate) struct Source<P> {
 
 impl<P: RowParser> Source<P> {
     pub(crate) fn open(path: &Path, options: &SourceOptions) -> Result<Self, TapeError> {
-        let input = Input::open(path)?;
+        Self::of(Input::open(path)?, options)
+    }
+
+    pub(crate) fn of(input: Input, options: &SourceOptions) -> Result<Self, TapeError> {
         let counters = SourceCounters::default();
         let mut source = Self { input, options: options.clone(), part: None, counters };
         // The first part is opened at once, so that an alien file is refused here.
