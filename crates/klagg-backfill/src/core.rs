@@ -146,7 +146,7 @@ impl BackfillCore {
             states: BTreeMap::new(),
             watched: BTreeSet::new(),
             stage: Stage::Idle,
-            seam: Seam::Unknown,
+            seam: Seam::Unknown { patience_until: None },
             loading: BTreeSet::new(),
             passes: BTreeMap::new(),
             pass_id: PassId::default(),
@@ -202,11 +202,14 @@ impl BackfillCore {
 
     /// When [`Event::Timer`] is due, by the local time; at once if that has passed.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let looks = matches!(self.stage, Stage::Seam { .. } | Stage::History { .. });
+        let looks = matches!(self.stage, Stage::History { .. });
         let stage = match self.stage {
-            Stage::Seam { patience_until } if self.seam == Seam::Unknown => Some(patience_until),
             Stage::History { sweep_at } if self.sweep.is_none() => Some(sweep_at),
             _ => None,
+        };
+        let patience = match self.seam {
+            Seam::Unknown { patience_until } => patience_until,
+            Seam::At(_) | Seam::Met => None,
         };
         let waits = !self.passes.is_empty() || self.sweep.is_some() || !self.due.is_empty();
         let unwell = (self.unwell.until > self.at && waits).then_some(self.unwell.until);
@@ -214,7 +217,7 @@ impl BackfillCore {
         // So many symbols lacked nothing that planning was cut off.
         let plans = (unwell.is_none() && self.has_more_to_plan()).then_some(Duration::ZERO);
         let look = looks.then_some(self.look_at);
-        [look, stage, unwell, settled, plans].into_iter().flatten().min()
+        [look, stage, patience, unwell, settled, plans].into_iter().flatten().min()
     }
 
     fn on_weight(&mut self, weight: WeightStatus) {

@@ -10,7 +10,9 @@
 use klagg_kline::{Period, PeriodSet, UnixMillis};
 
 use crate::cheapest::cheapest;
-use crate::pages::{CHEAP_KLINES, Page, SMALL_KLINES, filled, klines_before, pages};
+use crate::pages::{
+    CHEAP_KLINES, Page, SMALL_KLINES, filled, klines_before, klines_between, pages,
+};
 use crate::spans::{Span, Spans};
 
 /// The shortest klines that are fetched at once to reach the end of the store: three of the
@@ -128,7 +130,7 @@ impl Wanted<'_> {
             // On its first day all its minutes are few, and tell when it was listed.
             Depth::Recent if index == 0 && self.settled < self.first_day_until() => listed,
             Depth::Recent if index == 0 => self.recent_from(0).min(self.bridge_from(until)),
-            Depth::Recent => self.recent_from(index),
+            Depth::Recent => self.open_from(index),
             Depth::Full => {
                 let kept_until = period.open_time(self.kept_until.max(self.settled));
                 let kept = klines_before(period, kept_until, self.capacity[index] as u64);
@@ -140,27 +142,57 @@ impl Wanted<'_> {
         Span { from: from.max(listed).min(until), until }
     }
 
-    /// Where the store ends, if a few pages of minutes lead there from `until`; else `until`.
+    /// Where the store ends, if a few pages of minutes lead there from `until`, but no further
+    /// than the first of them; else `until`.
     fn bridge_from(&self, until: UnixMillis) -> UnixMillis {
-        let stored = self.stored_until.first().copied().flatten();
-        let furthest = klines_before(self.periods.get(0), until, BRIDGE_KLINES_MAX);
-        stored.filter(|&stored| stored >= furthest).map_or(until, |stored| stored.min(until))
+        let first = klines_before(self.periods.get(0), until, CHEAP_KLINES);
+        self.bridge_end().map_or(until, |stored| stored.max(first).min(until))
+    }
+
+    /// Where the store ends, if a few pages of minutes lead there.
+    fn bridge_end(&self) -> Option<UnixMillis> {
+        let minutes = self.periods.get(0);
+        let until = minutes.open_time(self.settled);
+        let furthest = klines_before(minutes, until, BRIDGE_KLINES_MAX);
+        self.stored_until.first().copied().flatten().filter(|&stored| stored >= furthest)
+    }
+
+    /// The oldest kline that an open longer one is made of, of all that a cheap page reaches, and
+    /// of those at any rate that are made of these directly; the end if there is none.
+    fn open_from(&self, index: usize) -> UnixMillis {
+        let period = self.periods.get(index);
+        let until = period.open_time(self.settled);
+        if self.bridge_end().is_some() {
+            // All of it is folded once the bridge is there.
+            return until;
+        }
+        let reach = if self.is_new(index) { CHEAP_KLINES } else { SMALL_KLINES };
+        let opens = (index + 1..self.periods.len()).filter_map(|longer| {
+            let open = period.open_time(self.periods.get(longer).open_time(self.settled));
+            let is_reached = klines_between(period, open, until) <= reach;
+            (is_reached || self.periods.source(longer) == Some(index)).then_some(open)
+        });
+        opens.fold(until, UnixMillis::min)
+    }
+
+    /// Nothing of this period was stored.
+    fn is_new(&self, index: usize) -> bool {
+        self.stored_until.get(index).copied().flatten().is_none()
     }
 
     /// Where the oldest page may as well begin, the oldest stretch that is missing being `oldest`.
     ///
     /// - In the end, as far back as its weight buys: what lies beyond what is kept is folded, and
     ///   spares klines of the next period.
-    /// - Of a symbol of which nothing was stored, the newest klines come as the cheapest page: a
-    ///   small one now would cost one weight more than both together.
+    /// - Of a symbol of which nothing was stored, what open klines are made of comes as the
+    ///   cheapest page: a small one now would cost one weight more than both together.
     fn stretched_from(&self, held: &Held, index: usize, oldest: Span) -> UnixMillis {
         let period = self.periods.get(index);
         let mut longer = index + 1..self.periods.len();
         let is_folded = longer.any(|longer| self.periods.source(longer) == Some(index));
-        let is_new = self.stored_until.get(index).copied().flatten().is_none();
         let from = match self.depth {
             Depth::Full if is_folded => filled(period, oldest),
-            Depth::Recent if is_new => {
+            Depth::Recent if index > 0 && self.is_new(index) => {
                 let kept = self.capacity[index] as u64;
                 klines_before(period, oldest.until, CHEAP_KLINES.min(kept))
             }

@@ -12,10 +12,10 @@ pub enum Phase {
     Loading,
     /// What the open klines are made of is fetched.
     Recent,
-    /// The minute in which the feed began is waited for, and fetched.
-    Seam,
-    /// Live and history meet; older history is still arriving.
+    /// Older history is fetched; meanwhile live and history meet.
     History,
+    /// All history is there; the minute in which the feed began is waited for.
+    Seam,
     /// All history is there; closed klines are confirmed as they come.
     Confirming,
 }

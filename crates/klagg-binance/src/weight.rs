@@ -30,7 +30,7 @@ pub(crate) const LIMIT_MIN: u32 = 100;
 /// Who goes first when weight is short, and how much of the share each may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// History that can wait: leaves a tenth of the share to the others.
+    /// History that can wait: leaves some of the share to the others.
     Bulk,
     /// Confirmation and everything regular.
     Normal,
@@ -44,8 +44,8 @@ impl Priority {
 
     const fn percent(self) -> u32 {
         match self {
-            Self::Bulk => 90,
-            Self::Normal => 95,
+            Self::Bulk => 94,
+            Self::Normal => 97,
             Self::Urgent => 100,
         }
     }

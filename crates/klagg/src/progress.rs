@@ -42,7 +42,7 @@ pub(crate) async fn show(mut progress: watch::Receiver<BackfillProgress>, show: 
             said_ready = true;
             tracing::info!("ready: history and live have met");
         }
-        if now.history_complete {
+        if now.history_complete && now.ready {
             if let Some(bar) = &bar {
                 bar.finish_and_clear();
             }

@@ -203,7 +203,7 @@ impl BackfillCore {
     pub(super) fn issue_doubtful(&mut self, room: usize, actions: &mut Vec<Action>) -> usize {
         let priority = match self.seam {
             Seam::At(_) => Priority::Urgent,
-            Seam::Unknown | Seam::Met => Priority::Normal,
+            Seam::Unknown { .. } | Seam::Met => Priority::Normal,
         };
         let mut issued = 0;
         while issued < room

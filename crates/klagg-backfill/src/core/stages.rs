@@ -1,4 +1,4 @@
-//! The stages, one after the other: load, recent, seam; then history and confirmation together.
+//! The stages, one after the other: load, recent; then history, the seam and confirmation together.
 
 use std::time::Duration;
 
@@ -26,12 +26,8 @@ pub(super) enum Stage {
     Clock,
     /// What the open klines are made of is fetched.
     Recent,
-    /// The minute in which the feed began is waited for.
-    Seam {
-        /// How long the feed is waited for before history goes first.
-        patience_until: Duration,
-    },
-    /// Old history is fetched, and looked at again now and then.
+    /// Old history is fetched, and looked at again now and then. The minute in which the feed
+    /// began is waited for meanwhile: weight that is not spent in a minute is lost.
     History {
         /// When the next sweep begins, once none is under way.
         sweep_at: Duration,
@@ -42,7 +38,10 @@ pub(super) enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seam {
     /// The feed has not delivered yet.
-    Unknown,
+    Unknown {
+        /// How long that is nothing to speak of; `None` once it was told.
+        patience_until: Option<Duration>,
+    },
     /// At the end of the minute in which it began.
     At(UnixMillis),
     /// They have met.
@@ -139,7 +138,7 @@ impl BackfillCore {
     }
 
     pub(super) fn on_live(&mut self, since: UnixMillis) {
-        if self.seam == Seam::Unknown {
+        if matches!(self.seam, Seam::Unknown { .. }) {
             // The minute in which the feed began is not complete here: its official kline closes
             // the seam.
             self.seam = Seam::At(Period::M1.next_open_time(since));
@@ -150,10 +149,13 @@ impl BackfillCore {
     pub(super) fn advance(&mut self, now: Now, actions: &mut Vec<Action>) {
         match (self.stage, self.end_sweep()) {
             (Stage::Recent, Some(_)) => {
-                let patience_until = now.local + self.config.live_patience;
-                self.stage = Stage::Seam { patience_until };
+                if let Seam::Unknown { patience_until } = &mut self.seam {
+                    *patience_until = Some(now.local + self.config.live_patience);
+                }
                 self.look_at = now.local;
-                self.enter(Phase::Seam);
+                self.stage = Stage::History { sweep_at: now.local };
+                self.enter(Phase::History);
+                self.begin_sweep(now, Depth::Full, Priority::Bulk);
             }
             (Stage::History { .. }, Some((_, failed))) => self.end_history(now, failed, actions),
             (Stage::History { sweep_at }, None)
@@ -164,12 +166,17 @@ impl BackfillCore {
             }
             _ => {}
         }
-        if !matches!(self.stage, Stage::Seam { .. } | Stage::History { .. }) {
+        if !matches!(self.stage, Stage::History { .. }) {
             return;
         }
         if now.local >= self.look_at {
             self.look_at = now.local + self.config.tick;
             self.look(now, actions);
+        }
+        if let Seam::Unknown { patience_until } = &mut self.seam
+            && patience_until.take_if(|until| now.local >= *until).is_some()
+        {
+            actions.push(Action::Say(Notice::FeedSilent));
         }
         if let Seam::At(until) = self.seam
             && self.is_confirmed(until)
@@ -177,16 +184,8 @@ impl BackfillCore {
             self.seam = Seam::Met;
             actions.push(Action::Say(Notice::Met(until)));
             self.tell(|progress| progress.ready = true);
-        }
-        if let Stage::Seam { patience_until } = self.stage {
-            let silent = self.seam == Seam::Unknown && now.local >= patience_until;
-            if silent {
-                actions.push(Action::Say(Notice::FeedSilent));
-            }
-            if silent || self.seam == Seam::Met {
-                self.stage = Stage::History { sweep_at: now.local };
-                self.enter(Phase::History);
-                self.begin_sweep(now, Depth::Full, Priority::Bulk);
+            if self.progress.phase == Phase::Seam {
+                self.enter(Phase::Confirming);
             }
         }
     }
@@ -198,7 +197,8 @@ impl BackfillCore {
             actions.push(Action::Say(Notice::HistoryHoles(failed)));
         } else {
             self.tell(|progress| progress.history_complete = true);
-            self.enter(Phase::Confirming);
+            let has_met = self.seam == Seam::Met;
+            self.enter(if has_met { Phase::Confirming } else { Phase::Seam });
         }
         self.stage = Stage::History { sweep_at: now.local + pause };
     }

@@ -74,13 +74,13 @@ fn what_the_exchange_reports_raises_the_used_count() {
 #[test]
 fn lower_priorities_leave_room_for_higher_ones() {
     let mut budget = WeightBudget::new(1_000, 80);
-    budget.try_spend(at(0), 720, Priority::Bulk).unwrap();
+    budget.try_spend(at(0), 752, Priority::Bulk).unwrap();
     assert_eq!(budget.try_spend(at(0), 1, Priority::Bulk), Err(WeightShort { retry_at: None }));
-    budget.try_spend(at(0), 40, Priority::Normal).unwrap();
+    budget.try_spend(at(0), 24, Priority::Normal).unwrap();
     assert!(budget.try_spend(at(0), 1, Priority::Normal).is_err());
-    budget.try_spend(at(0), 40, Priority::Urgent).unwrap();
+    budget.try_spend(at(0), 24, Priority::Urgent).unwrap();
     assert!(budget.try_spend(at(0), 1, Priority::Urgent).is_err());
-    budget.settle(at(5_000), 720, None);
+    budget.settle(at(5_000), 752, None);
     let short = budget.try_spend(at(5_000), 100, Priority::Urgent).unwrap_err();
     assert_eq!(short.retry_at, Some(at(65_000)), "a minute after the answer, not the request");
 }
