@@ -6,8 +6,11 @@ use std::time::Duration;
 use klagg_kline::Period;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
+use crate::coverage::rows;
 use crate::identity::{check_header, check_identity, check_schema};
-use crate::schema::{APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, VERSION, period_number};
+use crate::schema::{
+    APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, PACKED_SINCE, VERSION, period_number,
+};
 use crate::views::create_views;
 use crate::wal::make_durable;
 use crate::{Durability, OpenCheck, StoreConfig, StoreError, symbols};
@@ -80,7 +83,7 @@ pub(crate) fn open_writer(path: &Path, config: &StoreConfig) -> Result<Connectio
         quick_check(&connection, path)?;
     }
     make_durable(&mut connection, path)?;
-    create_schema(&mut connection).map_err(fail)?;
+    create_schema(&mut connection, path)?;
     check_schema(&connection, path)?;
     Ok(connection)
 }
@@ -121,23 +124,36 @@ fn quick_check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 
 /// Brings the schema to [`VERSION`]. All in one transaction: a crash leaves an empty file, or the
 /// version that was there.
-fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+fn create_schema(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let fail = |error| failed(path, error);
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    let found = schema_version(&transaction, path)?;
     if found == VERSION {
         return Ok(());
     }
     if found == 0 {
-        create_tables(&transaction)?;
+        create_tables(&transaction).map_err(fail)?;
     }
     if found == 1 {
-        transaction.execute_batch(FROM_1_TO_2)?;
+        transaction.execute_batch(FROM_1_TO_2).map_err(fail)?;
     }
     if found < 3 {
-        symbols::prove_epoch(&transaction)?;
+        symbols::prove_epoch(&transaction).map_err(fail)?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    if (1..PACKED_SINCE).contains(&found) {
+        rows::pack(&transaction, path)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}
+
+/// The version of the schema that the database has; 0 before it was filled.
+pub(crate) fn schema_version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    connection
+        .prepare_cached("PRAGMA user_version")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(|error| failed(path, error))
 }
 
 /// The tables, the views, and what stands in them from the start.

@@ -4,13 +4,19 @@
 //! it speaks of, so it is true at every instant that a crash can choose.
 
 use klagg_kline::{Period, SymbolId, UnixMillis};
-use rusqlite::{CachedStatement, Connection, Row, params};
+use rusqlite::{Connection, params};
 
-use crate::schema::{SELECT_STATUS, chunk_of, period_number, period_of};
+use crate::schema::{SELECT_STATUS, chunk_of};
 use crate::{Coverage, StoredKline};
 
-/// Bytes under a slot's checksum at most: symbol, period, three pairs and whether they are there.
-const CHECKED_BYTES_MAX: usize = 4 + 8 + 3 * (1 + 16);
+pub(crate) mod block;
+pub(crate) mod rows;
+mod slots;
+
+pub(crate) use slots::Slots;
+
+/// Whose knowledge it is.
+pub(crate) type SlotKey = (SymbolId, Period);
 
 /// The knowledge about one symbol and period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +46,7 @@ impl Slot {
     /// run reaches something that was stored before.
     pub(crate) fn after(
         mut self,
-        key: (SymbolId, Period),
+        key: SlotKey,
         stored: &[UnixMillis],
         confirmed: &[UnixMillis],
         connection: &Connection,
@@ -78,7 +84,7 @@ impl Slot {
     /// The slot after all klines that open before `kept_from` were deleted.
     pub(crate) fn without(
         mut self,
-        key: (SymbolId, Period),
+        key: SlotKey,
         kept_from: UnixMillis,
         connection: &Connection,
     ) -> rusqlite::Result<Self> {
@@ -107,90 +113,11 @@ impl Slot {
         };
         Ok(self)
     }
-
-    /// What [`Slot::save`] executes; prepared once for a batch.
-    pub(crate) fn saving(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-        connection.prepare_cached(
-            "INSERT OR REPLACE INTO coverage (symbol, period, complete_from, complete_until, \
-             confirmed_first, confirmed_last, first, last, checksum) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-    }
-
-    /// Writes the slot to the table, or takes it out if nothing is stored any more.
-    pub(crate) fn save(
-        &self,
-        key: (SymbolId, Period),
-        saving: &mut CachedStatement<'_>,
-        connection: &Connection,
-    ) -> rusqlite::Result<()> {
-        let Some((first, last)) = self.stored else {
-            connection
-                .prepare_cached("DELETE FROM coverage WHERE symbol = ?1 AND period = ?2")?
-                .execute(params![key.0.0, period_number(key.1)])?;
-            return Ok(());
-        };
-        saving.execute(params![
-            key.0.0,
-            period_number(key.1),
-            self.run.map(|run| run.from.0),
-            self.run.map(|run| run.until.0),
-            self.confirmed.map(|(first, _)| first.0),
-            self.confirmed.map(|(_, last)| last.0),
-            first.0,
-            last.0,
-            self.checksum(key),
-        ])?;
-        Ok(())
-    }
-
-    /// A slot from a row with all columns of the table. `None` if it is damaged.
-    pub(crate) fn read(row: &Row<'_>) -> Option<((SymbolId, Period), Self)> {
-        let number = |at: usize| row.get::<_, i64>(at).ok();
-        let pair = |at: usize| -> Option<Option<(UnixMillis, UnixMillis)>> {
-            let (first, second): (Option<i64>, Option<i64>) =
-                (row.get(at).ok()?, row.get(at + 1).ok()?);
-            match (first, second) {
-                (Some(first), Some(second)) => Some(Some((UnixMillis(first), UnixMillis(second)))),
-                (None, None) => Some(None),
-                _ => None,
-            }
-        };
-        let key = (SymbolId(u32::try_from(number(0)?).ok()?), period_of(number(1)?)?);
-        let slot = Self {
-            run: pair(2)?.map(|(from, until)| Coverage { from, until }),
-            confirmed: pair(4)?,
-            stored: pair(6)?,
-            open: None,
-        };
-        (number(8)? == i64::from(slot.checksum(key))).then_some((key, slot))
-    }
-
-    fn checksum(&self, key: (SymbolId, Period)) -> u32 {
-        // In one piece: a hasher that is fed number by number takes several times as long.
-        let mut bytes = [0; CHECKED_BYTES_MAX];
-        let mut used = 0;
-        let mut put = |piece: &[u8]| {
-            bytes[used..used + piece.len()].copy_from_slice(piece);
-            used += piece.len();
-        };
-        put(&key.0.0.to_le_bytes());
-        put(&period_number(key.1).to_le_bytes());
-        let run = self.run.map(|run| (run.from, run.until));
-        for pair in [run, self.confirmed, self.stored] {
-            put(&[u8::from(pair.is_some())]);
-            if let Some((first, second)) = pair {
-                put(&first.0.to_le_bytes());
-                put(&second.0.to_le_bytes());
-            }
-        }
-        crc32fast::hash(&bytes[..used])
-    }
 }
 
 /// The confirmed open times of one symbol in one chunk, ascending.
 fn confirmed_in(
-    key: (SymbolId, Period),
+    key: SlotKey,
     chunk: i64,
     connection: &Connection,
 ) -> rusqlite::Result<Vec<UnixMillis>> {
@@ -208,7 +135,7 @@ fn confirmed_in(
 
 /// The first confirmed kline that opens within `from..=most`.
 fn first_confirmed(
-    key: (SymbolId, Period),
+    key: SlotKey,
     from: UnixMillis,
     most: UnixMillis,
     connection: &Connection,
@@ -224,7 +151,7 @@ fn first_confirmed(
 
 /// Where the run of stored confirmed klines ends that is known to reach to `until`.
 fn run_forward(
-    key: (SymbolId, Period),
+    key: SlotKey,
     mut until: UnixMillis,
     most: UnixMillis,
     connection: &Connection,
@@ -247,7 +174,7 @@ fn run_forward(
 
 /// Where the run of stored confirmed klines begins that is known to begin at `from` or before.
 fn run_backward(
-    key: (SymbolId, Period),
+    key: SlotKey,
     mut from: UnixMillis,
     least: UnixMillis,
     connection: &Connection,
@@ -270,9 +197,11 @@ fn run_backward(
     Ok(from)
 }
 
-/// Written klines sorted so that those of one slot stand together, oldest first.
+/// Written klines in the order in which they are inserted: those of one slot stand together,
+/// oldest first, and slots of one period side by side, as they lie on the disk. What is written
+/// twice stays in its order.
 pub(crate) fn by_slot(closed: &[StoredKline]) -> Vec<&StoredKline> {
     let mut sorted: Vec<&StoredKline> = closed.iter().collect();
-    sorted.sort_by_key(|stored| (stored.symbol, stored.period, stored.record.kline.open_time));
+    sorted.sort_by_key(|stored| (stored.period, stored.symbol, stored.record.kline.open_time));
     sorted
 }

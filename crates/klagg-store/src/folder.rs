@@ -12,6 +12,10 @@ use crate::StoreError;
 const DATABASE: &str = "klagg.db";
 const LOCK: &str = "klagg.lock";
 
+/// What SQLite puts beside a database: its log and shared memory, and while a new database is made
+/// its journal.
+pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// A data folder that nobody else uses.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -29,8 +33,9 @@ impl Folder {
             fs::canonicalize(directory).map_err(|source| unusable(directory, source))?;
         let database = directory.join(DATABASE);
         let lock = directory.join(LOCK);
-        for path in [&lock, &database, &beside(&database, "-wal"), &beside(&database, "-shm")] {
-            refuse_link(path)?;
+        refuse_link(&lock)?;
+        for suffix in [""].iter().chain(&BESIDE) {
+            refuse_link(&beside(&database, suffix))?;
         }
         let lock = take_lock(&directory, &lock)?;
         let folder = Self { database, _lock: lock };

@@ -24,9 +24,12 @@ fn corrupt(path: &Path, detail: impl Into<String>) -> StoreError {
 }
 
 /// Looks at the header's fields that SQLite would obey rather than doubt. An empty file has none,
-/// and where there is a log, the header to be obeyed may be in there.
+/// and where there is a log, or the journal of a database that was being made when the power went,
+/// the header to be obeyed may be in there.
 pub(crate) fn check_header(path: &Path) -> Result<(), StoreError> {
-    if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+    let is_filled =
+        |suffix: &&str| fs::metadata(beside(path, suffix)).is_ok_and(|file| file.len() > 0);
+    if ["-wal", "-journal"].iter().any(is_filled) {
         return Ok(());
     }
     let mut header = Vec::with_capacity(HEADER_BYTES);

@@ -1,6 +1,6 @@
 //! What the store knows of the database without asking it, and the transaction that changes both.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
@@ -9,7 +9,7 @@ use rusqlite::{
 };
 
 use crate::connection::failed;
-use crate::coverage::{Slot, by_slot};
+use crate::coverage::{Slot, SlotKey, Slots, block, by_slot};
 use crate::schema::{
     REPLACE_HISTORY, SELECT_CHUNK, UPSERT_HISTORY, UPSERT_OPEN, chunk_of, period_number, period_of,
 };
@@ -20,7 +20,7 @@ use crate::{StoreError, StoredKline, WriteOutcome, row, symbols};
 pub(crate) struct Known {
     /// How many symbols have a number.
     pub(crate) symbols: usize,
-    pub(crate) slots: HashMap<(SymbolId, Period), Slot>,
+    pub(crate) slots: Slots,
     pub(crate) chunks: BTreeSet<i64>,
 }
 
@@ -30,25 +30,30 @@ pub(crate) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction
 }
 
 /// What a transaction changed of [`Known`]; taken over once it is committed.
+#[derive(Default)]
 struct Change {
     outcome: WriteOutcome,
-    slots: Vec<((SymbolId, Period), Slot)>,
+    /// Sorted by period, then symbol.
+    slots: Vec<(SlotKey, Slot)>,
+    opened: Vec<(SlotKey, UnixMillis)>,
     chunks: Vec<i64>,
 }
 
 impl Known {
     pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Self, StoreError> {
-        let damaged = || StoreError::Corrupt {
-            path: path.to_owned(),
-            detail: "a row of the table coverage does not match its checksum".to_owned(),
-        };
         let mut known = Self { symbols: symbols::load(connection, path)?.len(), ..Self::default() };
         let fail = |error| failed(path, error);
-        let mut statement = connection.prepare("SELECT * FROM coverage").map_err(fail)?;
-        let mut rows = statement.query([]).map_err(fail)?;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let (key, slot) = Slot::read(row).ok_or_else(damaged)?;
-            known.slots.insert(key, slot);
+        let is_true = block::load(connection, |key, slot| {
+            if key.0.index() < known.symbols {
+                *known.slots.get_mut(key) = slot;
+            }
+        })
+        .map_err(fail)?;
+        if !is_true {
+            return Err(StoreError::Corrupt {
+                path: path.to_owned(),
+                detail: "a row of the table coverage does not match its checksum".to_owned(),
+            });
         }
         let open = connection
             .prepare("SELECT symbol, period, open_time FROM open")
@@ -59,8 +64,9 @@ impl Known {
             .map_err(fail)?;
         for (symbol, period, open_time) in open {
             let Some(period) = period_of(period) else { continue };
-            known.slots.entry((SymbolId(symbol), period)).or_default().open =
-                Some(UnixMillis(open_time));
+            if (symbol as usize) < known.symbols {
+                known.slots.get_mut((SymbolId(symbol), period)).open = Some(UnixMillis(open_time));
+            }
         }
         known.chunks = connection
             .prepare("SELECT number FROM chunk")
@@ -77,12 +83,12 @@ impl Known {
         open: &[StoredKline],
     ) -> rusqlite::Result<WriteOutcome> {
         let transaction = begin(connection)?;
-        let mut change =
-            Change { outcome: WriteOutcome::default(), slots: Vec::new(), chunks: Vec::new() };
+        let mut change = Change::default();
+        let sorted = by_slot(closed);
         {
             let mut upsert = transaction.prepare_cached(UPSERT_HISTORY)?;
             let mut supersede = Supersede::prepare(&transaction)?;
-            for stored in closed {
+            for stored in &sorted {
                 let chunk = chunk_of(stored.period, stored.record.kline.open_time);
                 let mut changed = row::execute(&mut upsert, chunk, stored)?;
                 if changed == 0 {
@@ -91,10 +97,15 @@ impl Known {
                 change.outcome.count(changed);
             }
         }
-        self.update_slots(&transaction, closed, &mut change)?;
+        self.update_slots(&transaction, &sorted, &mut change)?;
         self.write_open_rows(&transaction, open, &mut change)?;
         transaction.commit()?;
-        self.slots.extend(change.slots);
+        for (key, slot) in change.slots {
+            *self.slots.get_mut(key) = slot;
+        }
+        for (key, open_time) in change.opened {
+            self.slots.get_mut(key).open = Some(open_time);
+        }
         self.chunks.extend(change.chunks);
         Ok(change.outcome)
     }
@@ -102,11 +113,9 @@ impl Known {
     fn update_slots(
         &self,
         transaction: &Transaction<'_>,
-        closed: &[StoredKline],
+        sorted: &[&StoredKline],
         change: &mut Change,
     ) -> rusqlite::Result<()> {
-        let sorted = by_slot(closed);
-        let mut saving = Slot::saving(transaction)?;
         let mut confirmed = Vec::new();
         let mut times = Vec::new();
         for group in sorted
@@ -123,18 +132,17 @@ impl Known {
                 }
                 self.note_chunk(transaction, key.1, open_time, change)?;
             }
-            let before = self.slots.get(&key).copied().unwrap_or_default();
+            let before = self.slots.get(key);
             let mut after = before.after(key, &times, &confirmed, transaction)?;
             if after.open.is_some_and(|open| times.last().is_some_and(|&last| open <= last)) {
                 delete_open(transaction, key)?;
                 after.open = None;
             }
             if after != before {
-                after.save(key, &mut saving, transaction)?;
                 change.slots.push((key, after));
             }
         }
-        Ok(())
+        block::save(&change.slots, &self.slots, transaction)
     }
 
     fn note_chunk(
@@ -163,26 +171,33 @@ impl Known {
         change: &mut Change,
     ) -> rusqlite::Result<()> {
         let mut upsert = transaction.prepare_cached(UPSERT_OPEN)?;
-        let mut changed_slots: HashMap<_, _> = change.slots.drain(..).collect();
         for stored in open {
             let key = (stored.symbol, stored.period);
             let open_time = stored.record.kline.open_time;
-            let slot = changed_slots
-                .entry(key)
-                .or_insert_with(|| self.slots.get(&key).copied().unwrap_or_default());
-            let is_past = slot.stored.is_some_and(|(_, last)| open_time <= last);
+            let is_past =
+                change.slot(key, &self.slots).stored.is_some_and(|(_, last)| open_time <= last);
             let changed = if is_past {
                 0
             } else {
                 row::execute(&mut upsert, period_number(stored.period), stored)?
             };
             if changed > 0 {
-                slot.open = Some(open_time);
+                change.opened.push((key, open_time));
             }
             change.outcome.count(changed);
         }
-        change.slots = changed_slots.into_iter().collect();
         Ok(())
+    }
+}
+
+impl Change {
+    /// A slot as it is when this is committed.
+    fn slot(&self, key: SlotKey, known: &Slots) -> Slot {
+        let place = |(symbol, period): SlotKey| (period, symbol);
+        match self.slots.binary_search_by_key(&place(key), |(key, _)| place(*key)) {
+            Ok(at) => self.slots[at].1,
+            Err(_) => known.get(key),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::connection::open_reader;
-use crate::folder::{beside, sync_names};
+use crate::folder::{BESIDE, beside, sync_names};
 use crate::{StoreError, StoredSymbol, symbols};
 
 /// A database that was set aside.
@@ -44,7 +44,7 @@ pub(crate) fn set_aside(database: &Path, label: &str) -> Result<Saved, StoreErro
         }
         number += 1;
     };
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in [""].iter().chain(&BESIDE) {
         let from = beside(database, suffix);
         match fs::rename(&from, beside(&path, suffix)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use klagg_kline::{KlineRecord, Period, SymbolId, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use crate::connection::{failed, open_reader};
-use crate::coverage::Slot;
-use crate::schema::{SELECT_CHUNK, SELECT_OPEN, SELECT_SCAN, chunk_of, period_number, period_of};
+use crate::connection::{failed, open_reader, schema_version};
+use crate::coverage::{Slot, block, rows};
+use crate::schema::{PACKED_SINCE, SELECT_CHUNK, SELECT_OPEN, SELECT_SCAN, chunk_of, period_of};
 use crate::{
     Coverage, ReadEnd, ReadPage, ReadQuery, StoreError, StoredKline, StoredSymbol, row, symbols,
 };
@@ -176,7 +176,7 @@ impl StoreReader {
         symbol: SymbolId,
         period: Period,
     ) -> Result<Option<UnixMillis>, StoreError> {
-        Ok(self.slot(symbol, period)?.and_then(|slot| slot.stored).map(|(_, last)| last))
+        Ok(self.slot(symbol, period)?.stored.map(|(_, last)| last))
     }
 
     /// The unbroken run of confirmed klines.
@@ -188,7 +188,7 @@ impl StoreReader {
         symbol: SymbolId,
         period: Period,
     ) -> Result<Option<Coverage>, StoreError> {
-        Ok(self.slot(symbol, period)?.and_then(|slot| slot.run))
+        Ok(self.slot(symbol, period)?.run)
     }
 
     /// End of the unbroken run of confirmed klines.
@@ -208,23 +208,17 @@ impl StoreReader {
         &self.path
     }
 
-    fn slot(&self, symbol: SymbolId, period: Period) -> Result<Option<Slot>, StoreError> {
-        let found = self
-            .connection
-            .prepare_cached("SELECT * FROM coverage WHERE symbol = ?1 AND period = ?2")
-            .and_then(|mut statement| {
-                let key = params![symbol.0, period_number(period)];
-                statement.query_row(key, |row| Ok(Slot::read(row))).optional()
-            })
-            .map_err(|error| failed(&self.path, error))?;
-        match found {
-            None => Ok(None),
-            Some(Some((_, slot))) => Ok(Some(slot)),
-            Some(None) => Err(StoreError::Corrupt {
-                path: self.path.clone(),
-                detail: format!("the coverage of {symbol} {period} does not match its checksum"),
-            }),
-        }
+    fn slot(&self, symbol: SymbolId, period: Period) -> Result<Slot, StoreError> {
+        let key = (symbol, period);
+        let read = if schema_version(&self.connection, &self.path)? < PACKED_SINCE {
+            rows::read(&self.connection, key)
+        } else {
+            block::read(&self.connection, key)
+        };
+        read.map_err(|error| failed(&self.path, error))?.ok_or_else(|| StoreError::Corrupt {
+            path: self.path.clone(),
+            detail: format!("the coverage of {symbol} {period} does not match its checksum"),
+        })
     }
 
     /// Runs several statements on one state of the database.
@@ -245,7 +239,7 @@ impl StoreReader {
         query: &ReadQuery,
     ) -> Result<ReadPage, StoreError> {
         let mut page = ReadPage::default();
-        let Some(Slot { stored: Some((first, last)), run, .. }) = self.slot(symbol, period)? else {
+        let Slot { stored: Some((first, last)), run, .. } = self.slot(symbol, period)? else {
             return Ok(page);
         };
         let from = query.from.map_or(first, |from| from.max(first));

@@ -9,7 +9,7 @@
 use klagg_kline::{Period, SymbolId, UnixMillis};
 use rusqlite::{Connection, params};
 
-use crate::coverage::Slot;
+use crate::coverage::{Slot, SlotKey, block};
 use crate::known::{Known, begin};
 use crate::schema::{CHUNK_BITS, chunk_of, chunk_start, period_number};
 
@@ -66,16 +66,16 @@ impl Trimming {
                 "DELETE FROM history WHERE chunk = ?1 AND symbol >= ?2 AND symbol < ?3",
             )?
             .execute(params![chunk, first, end])?;
-        let mut changed: Vec<((SymbolId, Period), Slot)> = Vec::new();
+        let mut changed: Vec<(SlotKey, Slot)> = Vec::new();
         for symbol in (first..end).map(SymbolId) {
             let key = (symbol, period);
-            let Some(&before) = known.slots.get(&key) else { continue };
+            let before = known.slots.get(key);
             let after = before.without(key, kept_from, &transaction)?;
             if after != before {
-                after.save(key, &mut Slot::saving(&transaction)?, &transaction)?;
                 changed.push((key, after));
             }
         }
+        block::save(&changed, &known.slots, &transaction)?;
         let is_last = end as usize >= known.symbols;
         if is_last {
             transaction
@@ -83,7 +83,9 @@ impl Trimming {
                 .execute(params![period_number(period), chunk])?;
         }
         transaction.commit()?;
-        known.slots.extend(changed);
+        for (key, slot) in changed {
+            *known.slots.get_mut(key) = slot;
+        }
         if is_last {
             known.chunks.remove(&chunk);
         }

@@ -32,8 +32,11 @@ impl ToSql for Upper {
     }
 }
 
-fn lower(value: i128) -> i64 {
-    i64::try_from(value % LOWER).expect("the rest of a division by 10^18 fits")
+/// A 128-bit value cut in two. Divided once: that is among the dearest things done to a row.
+fn halves(value: i128) -> (Upper, i64) {
+    let upper = value / LOWER;
+    let lower = i64::try_from(value - upper * LOWER);
+    (Upper(upper), lower.expect("the rest of a division by 10^18 fits"))
 }
 
 /// The 128-bit value in columns `at` and `at + 1`.
@@ -61,7 +64,7 @@ pub(crate) fn execute(
     stored: &StoredKline,
 ) -> rusqlite::Result<usize> {
     let KlineRecord { kline, revision, status } = &stored.record;
-    let volumes = volumes(kline);
+    let [volume, quote_volume, taker, taker_quote] = volumes(kline).map(halves);
     statement.execute(params![
         place,
         stored.symbol.0,
@@ -70,14 +73,14 @@ pub(crate) fn execute(
         kline.high.scaled(),
         kline.low.scaled(),
         kline.close.scaled(),
-        Upper(volumes[0] / LOWER),
-        lower(volumes[0]),
-        Upper(volumes[1] / LOWER),
-        lower(volumes[1]),
-        Upper(volumes[2] / LOWER),
-        lower(volumes[2]),
-        Upper(volumes[3] / LOWER),
-        lower(volumes[3]),
+        volume.0,
+        volume.1,
+        quote_volume.0,
+        quote_volume.1,
+        taker.0,
+        taker.1,
+        taker_quote.0,
+        taker_quote.1,
         kline.trade_count.cast_signed(),
         kline.first_id.0,
         kline.last_id.0,

@@ -1,4 +1,4 @@
-//! The schema, version 3: its SQL, its numbers, and why the key is what it is.
+//! The schema, version 4: its SQL, its numbers, and why the key is what it is.
 //!
 //! Closed klines live in `history`, clustered by `(chunk, symbol, open_time)`. A chunk is a span
 //! of [`CHUNK_KLINES`] klines of one period, all symbols together. So a minute's commit writes
@@ -29,8 +29,12 @@ use klagg_kline::{Period, UnixMillis};
 pub(crate) const APPLICATION_ID: i64 = 0x6b6c_6167;
 
 /// `PRAGMA user_version` of the schema that this program writes. Version 2 added a column to the
-/// table `symbol`, version 3 the checksum of the epoch to the table `store`.
-pub(crate) const VERSION: i64 = 3;
+/// table `symbol`, version 3 the checksum of the epoch to the table `store`; version 4 packed the
+/// rows of the table `coverage`.
+pub(crate) const VERSION: i64 = 4;
+
+/// The first version whose table `coverage` is packed.
+pub(crate) const PACKED_SINCE: i64 = 4;
 
 /// Klines of one symbol in a chunk. Part of the schema: it decides where a row lies.
 pub(crate) const CHUNK_KLINES: i64 = 16;
@@ -178,7 +182,16 @@ macro_rules! kline_columns {
 /// What version 2 knows and version 1 did not.
 pub(crate) const FROM_1_TO_2: &str = "ALTER TABLE symbol ADD COLUMN onboard_time INTEGER;";
 
-/// The tables. `coverage` is what is known about a symbol's history without looking through it.
+macro_rules! coverage_table {
+    () => {
+        "CREATE TABLE coverage (place INTEGER PRIMARY KEY, slots BLOB NOT NULL) STRICT;"
+    };
+}
+
+/// The table of what is known about the symbols' histories without looking through them.
+pub(crate) const COVERAGE_TABLE: &str = coverage_table!();
+
+/// The tables.
 pub(crate) const CREATE_TABLES: &str = concat!(
     "CREATE TABLE store (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE period (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, millis INTEGER)
@@ -190,10 +203,9 @@ pub(crate) const CREATE_TABLES: &str = concat!(
      CREATE INDEX symbol_by_name ON symbol (name);
      CREATE TABLE chunk (period INTEGER NOT NULL, number INTEGER NOT NULL,
          PRIMARY KEY (period, number)) STRICT, WITHOUT ROWID;
-     CREATE TABLE coverage (symbol INTEGER NOT NULL, period INTEGER NOT NULL,
-         complete_from INTEGER, complete_until INTEGER, confirmed_first INTEGER,
-         confirmed_last INTEGER, first INTEGER NOT NULL, last INTEGER NOT NULL,
-         checksum INTEGER NOT NULL, PRIMARY KEY (symbol, period)) STRICT, WITHOUT ROWID;
+     ",
+    coverage_table!(),
+    "
      CREATE TABLE history (chunk INTEGER NOT NULL, symbol INTEGER NOT NULL, ",
     kline_columns!(),
     ", PRIMARY KEY (chunk, symbol, open_time)) STRICT, WITHOUT ROWID;

@@ -361,7 +361,7 @@ impl Store {
         if symbol.index() >= self.known.symbols {
             return Err(StoreError::UnknownSymbol { symbol });
         }
-        Ok(self.known.slots.get(&(symbol, period)).and_then(|slot| slot.run))
+        Ok(self.known.slots.get((symbol, period)).run)
     }
 
     /// A reader with a connection of its own.

@@ -5,7 +5,7 @@ use std::path::Path;
 use klagg_kline::{Precision, SymbolId, UnixMillis};
 use rusqlite::{Connection, Row, params};
 
-use crate::connection::failed;
+use crate::connection::{failed, schema_version};
 use crate::{StoreError, StoredSymbol};
 
 /// The number drawn when the database was made.
@@ -17,9 +17,7 @@ pub(crate) fn epoch(connection: &Connection, path: &Path) -> Result<u64, StoreEr
             .map_err(fail)
     };
     let epoch = value("epoch")?;
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
-    if version > 2 && value("epoch_checksum")? != epoch_checksum(epoch) {
+    if schema_version(connection, path)? > 2 && value("epoch_checksum")? != epoch_checksum(epoch) {
         return Err(StoreError::Corrupt {
             path: path.to_owned(),
             detail: "the epoch does not match its checksum".to_owned(),

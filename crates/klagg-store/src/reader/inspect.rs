@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use klagg_kline::{Period, SymbolId, UnixMillis};
 
-use crate::connection::{failed, open_reader};
+use crate::connection::{failed, open_reader, schema_version};
 use crate::folder::Folder;
 use crate::identity::{check_header, check_identity};
 use crate::schema::{CHUNK_BITS, chunk_of, is_on_grid, period_of};
@@ -50,10 +50,7 @@ impl StoreReader {
         check_header(&path)?;
         let connection = open_reader(&path, busy_timeout)?;
         check_identity(&connection, &path)?;
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|error| failed(&path, error))?;
-        if version == 0 {
+        if schema_version(&connection, &path)? == 0 {
             let source = io::Error::new(io::ErrorKind::NotFound, "no klagg has filled it yet");
             return Err(StoreError::Unusable { path, source });
         }
@@ -88,7 +85,7 @@ impl StoreReader {
         symbol: SymbolId,
         period: Period,
     ) -> Result<Option<(UnixMillis, UnixMillis)>, StoreError> {
-        Ok(self.slot(symbol, period)?.and_then(|slot| slot.stored))
+        Ok(self.slot(symbol, period)?.stored)
     }
 
     /// Counts every row of the history. Reads the whole table.

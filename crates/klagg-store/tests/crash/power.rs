@@ -143,7 +143,7 @@ fn check(
     promise: &Promise,
 ) -> Result<(), String> {
     let database: PathBuf = folder.join("klagg.db");
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
         drop(fs::remove_file(folder.join(format!("klagg.db{suffix}"))));
     }
     for (name, bytes) in files {

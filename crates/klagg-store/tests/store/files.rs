@@ -3,13 +3,12 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
 
-use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
-use klagg_store::{Store, StoreConfig, StoreError, StoreReader, StoredSymbol, SymbolChange};
+use klagg_kline::KlineStatus;
+use klagg_store::{Store, StoreConfig, StoreError};
 use rusqlite::Connection;
 
-use crate::support::{row, rows, store, stored_minutes};
+use crate::support::{rows, store, stored_minutes};
 
 fn refusal(directory: &Path) -> StoreError {
     Store::open(&StoreConfig::new(directory)).expect_err("the store must refuse")
@@ -49,7 +48,7 @@ fn a_second_instance_is_told_who_holds_the_folder() {
 #[cfg(unix)]
 #[test]
 fn a_symbolic_link_is_refused_wherever_it_stands() {
-    for name in ["klagg.db", "klagg.db-wal", "klagg.db-shm", "klagg.lock"] {
+    for name in ["klagg.db", "klagg.db-wal", "klagg.db-shm", "klagg.db-journal", "klagg.lock"] {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("elsewhere");
         std::os::unix::fs::symlink(&target, folder.path().join(name)).unwrap();
@@ -64,46 +63,15 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, store) = store();
     let path = store.path().to_owned();
     drop(store);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 4).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 5).unwrap();
     let error = refusal(folder.path());
-    assert!(matches!(error, StoreError::NewerSchema { found: 4, known: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 5, known: 4, .. }), "{error}");
     assert!(error.to_string().contains("written by a newer klagg"));
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 4);
-}
-
-#[test]
-fn a_database_of_the_first_version_is_read_as_it_is_and_brought_up_to_date_by_a_writer() {
-    let (folder, mut store) = store();
-    let path = store.path().to_owned();
-    let known = store.load_symbols().unwrap();
-    assert!(known.iter().all(|symbol| symbol.onboard_time.is_none()), "as the first version's");
-    store.write(&[row(0, KlineStatus::Confirmed)]).unwrap();
-    let complete_until = store.complete_until(SymbolId(0), Period::M1).unwrap();
-    assert!(complete_until.is_some());
-    drop(store);
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch("ALTER TABLE symbol DROP COLUMN onboard_time; PRAGMA user_version = 1;")
-        .unwrap();
-    drop(old);
-    let reader = StoreReader::open_folder(folder.path(), Duration::from_secs(5)).unwrap();
-    assert_eq!(reader.symbols().unwrap(), known);
-    drop(reader);
-    let config = StoreConfig::new(folder.path());
-    let mut store = Store::open(&config).unwrap();
-    assert_eq!(store.load_symbols().unwrap(), known);
-    let told = StoredSymbol { onboard_time: Some(UnixMillis(5)), ..known[1].clone() };
-    store.change_symbols(&SymbolChange::Update(told.clone())).unwrap();
-    let renamed = StoredSymbol { name: "OTHER".to_owned(), ..told.clone() };
-    let error = store.change_symbols(&SymbolChange::Update(renamed)).unwrap_err();
-    assert!(matches!(error, StoreError::NumberingBroken { symbol: SymbolId(1), .. }), "{error}");
-    drop(store);
-    let store = Store::open(&config).unwrap();
-    assert_eq!(store.load_symbols().unwrap()[1], told);
-    assert_eq!(store.complete_until(SymbolId(0), Period::M1).unwrap(), complete_until);
+    assert_eq!(version, 5);
 }
 
 #[test]
@@ -123,6 +91,31 @@ fn what_is_no_database_is_reported_as_damaged() {
         .unwrap();
     let error = refusal(folder.path());
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_database_whose_making_the_power_cut_short_is_made_anew() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = Connection::open(other.path().join("klagg.db")).unwrap();
+    // More than fits the cache: the first pages go to the file before the end.
+    made.execute_batch(
+        "PRAGMA cache_size = 2; BEGIN; CREATE TABLE made (x);
+         INSERT INTO made WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 50)
+             SELECT randomblob(5000) FROM n;",
+    )
+    .unwrap();
+    for name in ["klagg.db", "klagg.db-journal"] {
+        let mut bytes = fs::read(other.path().join(name)).unwrap();
+        assert!(bytes.len() > 512, "{name}");
+        if name == "klagg.db" {
+            bytes[..512].fill(0);
+        }
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let mut store = Store::open(&StoreConfig::new(folder.path())).unwrap();
+    store.append_symbols(&[crate::support::symbol(0, "BTCUSDT")]).unwrap();
+    store.write(&rows(0..9, KlineStatus::Closed)).unwrap();
+    assert_eq!(stored_minutes(&store).len(), 9);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod coverage;
 mod files;
 mod inspect;
+mod older;
 mod quarantine;
 mod retention;
 mod rows;

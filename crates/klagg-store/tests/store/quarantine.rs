@@ -1,4 +1,4 @@
-//! Databases that are damaged, or older: what becomes of them and of the symbols' numbers.
+//! Databases that are damaged: what becomes of them and of the symbols' numbers.
 
 use std::fs;
 use std::path::Path;
@@ -82,23 +82,6 @@ fn what_belongs_to_others_or_to_the_future_is_never_set_aside() {
     let opened = Store::open_or_quarantine(&StoreConfig::new(folder.path()), "now");
     assert!(matches!(opened, Err(StoreError::NewerSchema { found: 9, .. })));
     assert!(path.exists());
-}
-
-#[test]
-fn a_database_of_version_2_is_brought_to_this_one() {
-    let (folder, epoch, _) = filled();
-    let path = folder.path().join("klagg.db");
-    let before = "DELETE FROM store WHERE key = 'epoch_checksum'; PRAGMA user_version = 2;";
-    Connection::open(&path).unwrap().execute_batch(before).unwrap();
-    let store = Store::open(&StoreConfig::new(folder.path())).unwrap();
-    assert_eq!(store.epoch().unwrap(), epoch);
-    let reader = store.reader().unwrap();
-    assert_eq!(reader.read(SymbolId(0), Period::M1, &ALL).unwrap().len(), 2_000);
-    let version: i64 = Connection::open(&path)
-        .unwrap()
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    assert_eq!(version, 3);
 }
 
 #[test]

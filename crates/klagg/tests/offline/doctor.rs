@@ -61,9 +61,12 @@ fn every_kind_of_damage_is_found_and_comes_with_what_to_do() {
         "UPDATE history SET open_time = open_time + 1 WHERE trade_count = 4",
         &["1 rows with an impossible place", "checksum (1)"],
     );
-    check("UPDATE coverage SET complete_until = complete_until + 1", &["account of a history"]);
+    check("UPDATE coverage SET slots = zeroblob(length(slots))", &["account of a history"]);
     check("UPDATE symbol SET name = 'B'", &["row 0 of the table symbol is damaged"]);
-    check("DELETE FROM coverage WHERE period = 2", &["12 rows outside of what the store says"]);
+    check(
+        "DELETE FROM coverage WHERE place >> 32 = 2",
+        &["12 rows outside of what the store says"],
+    );
 }
 
 #[test]

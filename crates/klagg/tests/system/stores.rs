@@ -67,7 +67,14 @@ fn a_folder_that_cannot_be_written_to_is_refused_with_one_sentence() {
 
 #[test]
 fn an_older_store_is_brought_up_to_date() {
-    let older = store_with("ALTER TABLE symbol DROP COLUMN onboard_time; PRAGMA user_version = 1;");
+    let older = store_with(
+        "ALTER TABLE symbol DROP COLUMN onboard_time; DROP TABLE coverage;
+         CREATE TABLE coverage (symbol INTEGER NOT NULL, period INTEGER NOT NULL,
+             complete_from INTEGER, complete_until INTEGER, confirmed_first INTEGER,
+             confirmed_last INTEGER, first INTEGER NOT NULL, last INTEGER NOT NULL,
+             checksum INTEGER NOT NULL, PRIMARY KEY (symbol, period)) STRICT, WITHOUT ROWID;
+         PRAGMA user_version = 1;",
+    );
     let mut klagg = Klagg::start(&demo(older.path()));
     klagg.wait_for("symbols: ", PATIENCE);
     let (status, _, words) = klagg.interrupt();
