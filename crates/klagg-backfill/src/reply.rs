@@ -1,24 +1,21 @@
 //! Whether a page of klines is what was asked for. Pure.
+//!
+//! Always true here: an empty page proves nothing.
 
 use klagg_engine::Hole;
 use klagg_kline::{Kline, Period, Trade, UnixMillis};
 
 use crate::pages::Page;
 
-/// Whether klines of this period that open before a page are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Before {
-    /// There are: a page must begin where it was asked to.
-    Known,
-    /// None: the page may begin later, where the symbol was listed.
-    Unknown,
-}
-
 /// Checks that `klines`, ascending and on the grid, fill `page` without a hole.
 ///
-/// Only the beginning may be missing, and only where nothing older is known: there the symbol
-/// was listed. Then all of the page counts as held.
-pub(crate) fn check(page: &Page, klines: &[Kline], before: Before) -> Result<(), &'static str> {
+/// Only the beginning may be missing, up to a kline that opens at `first_by`: there the symbol may
+/// have been listed. Then all of the page counts as held.
+pub(crate) fn check(
+    page: &Page,
+    klines: &[Kline],
+    first_by: UnixMillis,
+) -> Result<(), &'static str> {
     if mutated!(PageUnchecked) && !klines.is_empty() {
         return Ok(());
     }
@@ -31,7 +28,7 @@ pub(crate) fn check(page: &Page, klines: &[Kline], before: Before) -> Result<(),
     if last.open_time != page.last_open_time() {
         return Err("the newest klines are missing");
     }
-    if first.open_time != page.from && before == Before::Known {
+    if first.open_time > first_by {
         return Err("the oldest klines are missing");
     }
     let next = |kline: &Kline| page.period.next_open_time(kline.open_time);
@@ -68,11 +65,6 @@ pub(crate) fn check_trades(hole: &Hole, trades: &[Trade]) -> Result<(), &'static
     Ok(())
 }
 
-/// Whether an empty answer for `page` means that the symbol was listed later.
-pub(crate) fn is_before_listing(page: &Page, oldest_known: Option<UnixMillis>) -> bool {
-    oldest_known.is_some_and(|oldest| page.until <= oldest)
-}
-
 #[cfg(test)]
 mod tests {
     use klagg_kline::{Price, Quantity, Side, SymbolId, TradeId};
@@ -88,20 +80,23 @@ mod tests {
 
     #[test]
     fn a_page_must_fill_what_was_asked_for() {
-        let check = |minutes: &[i64], before: Before, expected: Result<(), &'static str>| {
+        let check = |minutes: &[i64], first_by: i64, expected: Result<(), &'static str>| {
             let flat =
                 |&minute: &i64| Kline::flat(UnixMillis(minute * MINUTE), Price::from_scaled(1));
             let klines: Vec<Kline> = minutes.iter().map(flat).collect();
-            assert_eq!(super::check(&page(), &klines, before), expected, "{minutes:?}");
+            let first_by = UnixMillis(first_by * MINUTE);
+            assert_eq!(super::check(&page(), &klines, first_by), expected, "{minutes:?}");
         };
-        check(&[10, 11, 12, 13], Before::Known, Ok(()));
-        check(&[12, 13], Before::Unknown, Ok(()));
-        check(&[12, 13], Before::Known, Err("the oldest klines are missing"));
-        check(&[10, 11, 12], Before::Known, Err("the newest klines are missing"));
-        check(&[10, 11, 13], Before::Known, Err("a hole between klines"));
-        check(&[9, 10, 11, 12, 13], Before::Known, Err("a kline outside of what was asked for"));
-        check(&[10, 11, 12, 13, 14], Before::Known, Err("a kline outside of what was asked for"));
-        check(&[], Before::Unknown, Err("no kline"));
+        check(&[10, 11, 12, 13], 10, Ok(()));
+        check(&[12, 13], 13, Ok(()));
+        check(&[12, 13], 12, Ok(()));
+        check(&[12, 13], 11, Err("the oldest klines are missing"));
+        check(&[12, 13], 10, Err("the oldest klines are missing"));
+        check(&[10, 11, 12], 10, Err("the newest klines are missing"));
+        check(&[10, 11, 13], 10, Err("a hole between klines"));
+        check(&[9, 10, 11, 12, 13], 10, Err("a kline outside of what was asked for"));
+        check(&[10, 11, 12, 13, 14], 10, Err("a kline outside of what was asked for"));
+        check(&[], 13, Err("no kline"));
     }
 
     #[test]
@@ -132,12 +127,5 @@ mod tests {
         check(&[(5, 1), (6, 0), (7, 2)], Err("a trade before the one before it"));
         check(&[(5, 1), (6, 2), (7, 60)], Err("a trade of another minute"));
         check(&[(5, -1), (6, 2), (7, 3)], Err("a trade of another minute"));
-    }
-
-    #[test]
-    fn nothing_at_all_is_believed_only_before_the_oldest_known_kline() {
-        assert!(is_before_listing(&page(), Some(UnixMillis(14 * MINUTE))));
-        assert!(!is_before_listing(&page(), Some(UnixMillis(13 * MINUTE))));
-        assert!(!is_before_listing(&page(), None), "the exchange may just be late");
     }
 }

@@ -3,16 +3,18 @@
 //! Always true here: a longer kline is folded only when every one of its children is at hand and
 //! confirmed, and each is folded once.
 
+mod listing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klagg_kline::{Kline, Period, PeriodSet, SymbolId, TradeId, UnixMillis};
+use klagg_kline::{Kline, PeriodSet, SymbolId, TradeId, UnixMillis};
 
 use crate::difference::Differences;
 use crate::pages::Page;
 use crate::plan::{Held, Wanted};
-use crate::reply::{Before, check, is_before_listing};
+use crate::reply::check;
 use crate::spans::Span;
 
 /// Confirmed klines of one period, ascending.
@@ -48,6 +50,9 @@ pub(crate) struct SymbolState {
     pub(crate) differences: Differences,
     /// Pages in a row that came and were not what was asked for.
     pub(crate) odd_pages: u32,
+    /// The exchange had nothing of it up to this minute, and nothing is known of it: it is asked
+    /// again when another minute is over.
+    pub(crate) nothing_until: Option<UnixMillis>,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
     pub(crate) ends_at: Option<UnixMillis>,
     periods: PeriodSet,
@@ -84,6 +89,7 @@ impl SymbolState {
             repaired_until: None,
             differences: Differences::default(),
             odd_pages: 0,
+            nothing_until: None,
             ends_at: None,
             periods: periods.clone(),
             cache: vec![BTreeMap::new(); count],
@@ -105,22 +111,12 @@ impl SymbolState {
         klines: Vec<Kline>,
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Confirmed>, &'static str> {
-        let may_begin_late = page.from < wanted.first_day_until()
-            && self.oldest[index].is_none_or(|oldest| page.from <= oldest);
-        let oldest = self.oldest[index].or_else(|| {
-            let listed = self.first_ever.iter().flatten().copied().max()?;
-            Some(page.period.open_time(listed))
-        });
-        if klines.is_empty() && may_begin_late && is_before_listing(page, oldest) {
-            self.first_ever[index] = oldest;
+        if klines.is_empty() && self.is_before_listing(page) {
             self.held.mark(index, Span { from: page.from, until: page.until });
             return Ok(self.fold_and_prune(index, page, Vec::new(), wanted));
         }
-        let before = if may_begin_late { Before::Unknown } else { Before::Known };
-        check(page, &klines, before)?;
-        if klines[0].open_time > page.from {
-            self.first_ever[index] = Some(klines[0].open_time);
-        }
+        check(page, &klines, self.first_by(index, page))?;
+        self.note_first(index, page, klines[0].open_time);
         let next = page.period.next_open_time(page.until);
         let until = if mutated!(CoverageAhead) { next } else { page.until };
         self.held.mark(index, Span { from: page.from, until });
@@ -144,40 +140,11 @@ impl SymbolState {
             return Vec::new();
         };
         let (from, until) = (first.open_time, period.next_open_time(last.open_time));
-        self.note_first_day(index, klines, wanted);
+        self.note_first_day(index, klines);
         let page = Page { period, from, until, klines: 0 };
         let mut confirmed = self.fold_and_prune(index, &page, klines.to_vec(), wanted);
         confirmed.remove(0);
         confirmed
-    }
-
-    /// Learns from the store when the symbol was listed: where the klines of a shorter period add
-    /// up to the first daily one, nothing came before them. So what is not there is not asked for
-    /// at each start anew.
-    fn note_first_day(&mut self, index: usize, klines: &[Kline], wanted: &Wanted<'_>) {
-        let period = self.periods.get(index);
-        let end = wanted.first_day_until();
-        if period < Period::D1 {
-            let day = &klines[..klines.partition_point(|kline| kline.open_time < end)];
-            let next = |kline: &Kline| period.next_open_time(kline.open_time);
-            let is_whole = day.windows(2).all(|pair| next(&pair[0]) == pair[1].open_time)
-                && day.last().is_some_and(|last| next(last) == end);
-            let sum = day.first().and_then(|first| Kline::rollup(first.open_time, day));
-            self.first_day[index] = sum.filter(|_| is_whole);
-            return;
-        }
-        let listed = Period::D1.open_time(self.first_open_time);
-        let Some(whole) = klines.first().filter(|of| of.open_time == listed) else { return };
-        if period > Period::D1 {
-            return;
-        }
-        for shorter in 0..index {
-            let Some(sum) = self.first_day[shorter] else { continue };
-            if (Kline { open_time: listed, ..sum }).same_values(whole) && sum.open_time > listed {
-                self.held.mark(shorter, Span { from: listed, until: sum.open_time });
-                self.first_ever[shorter] = Some(sum.open_time);
-            }
-        }
     }
 
     /// The confirmed kline right before `open_time`, if it is still kept for folding.

@@ -149,9 +149,15 @@ impl Oracle {
         self.followed_at.extend(symbols.iter().map(|&symbol| (symbol, now)));
     }
 
-    /// A trade was handed to the engine.
-    pub(crate) fn delivered(&mut self, listing: u16, id: i64, now: Millis) {
-        self.arrivals.trade(listing, id, now);
+    /// A trade was handed to the engine as one of `symbol`.
+    ///
+    /// Until a look has seen that a name was listed anew, its trades go to the old number, where
+    /// they are nobody's: the new number, which is followed later, has not been handed them
+    /// (`a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it`).
+    pub(crate) fn delivered(&mut self, symbol: SymbolId, listing: u16, id: i64, now: Millis) {
+        if self.listings.get(symbol.index()) == Some(&listing) {
+            self.arrivals.trade(listing, id, now);
+        }
     }
 
     /// Trades that had been missed were handed to the engine.

@@ -82,9 +82,12 @@ pub(crate) fn official(
     until: Millis,
     seen_until: Millis,
 ) -> Option<Truth> {
-    let from = listing.fills.partition_point(|fill| fill.time < open);
+    let from = listing.fills.partition_point(|fill| fill.time < open.min(seen_until));
+    // A fill that is not seen yet is nobody's price: a symbol listed in the last second of a day
+    // would have a flat kline of the next day before it has one of its first.
     let before = from.checked_sub(1).map(|at| listing.fills[at].price);
-    let in_it = listing.fills[from..].iter().take_while(|fill| fill.time < until.min(seen_until));
+    let later = listing.fills[from..].iter().skip_while(|fill| fill.time < open);
+    let in_it = later.take_while(|fill| fill.time < until.min(seen_until));
     fold(open, before, in_it.map(|fill| (fill.price, fill.quantity, fill.buy, 1)))
 }
 

@@ -65,3 +65,35 @@ fn a_stream_that_dies_alone_is_said_by_its_tickers() {
         holds(8, &[fault(70_000, Kind::SilentSymbol, stream, 100_000)]);
     }
 }
+
+#[test]
+fn a_name_listed_in_the_last_second_of_a_day_has_klines_of_its_first_day() {
+    holds(42_756, &[fault(19_615, Kind::Listing, 48_496, 1)]);
+    holds(510_186, &[fault(418_435, Kind::Listing, 43_145, 1)]);
+}
+
+#[test]
+fn longer_klines_of_a_first_day_are_there_with_its_first_minute() {
+    let faults = [
+        fault(56_340, Kind::RestOutage, 8_507, 57_879),
+        fault(121_175, Kind::LateAnswers, 62_734, 2_259),
+        fault(313_844, Kind::Relisting, 15_181, 171_289),
+    ];
+    holds(194_657, &faults);
+}
+
+#[test]
+fn a_name_listed_late_on_a_day_does_not_spend_what_its_confirmation_needs() {
+    holds(115_510, &[fault(359_876, Kind::Relisting, 1_229, 123_718)]);
+}
+
+#[test]
+fn a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it() {
+    let faults = [
+        fault(301_976, Kind::RestOutage, 38_786, 78_185),
+        fault(304_192, Kind::Relisting, 19_871, 132_742),
+        fault(351_866, Kind::Disconnect, 22_565, 0),
+        fault(362_243, Kind::Banned, 1_831, 102_425),
+    ];
+    holds(65_334, &faults);
+}

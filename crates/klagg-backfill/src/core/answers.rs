@@ -83,6 +83,9 @@ impl BackfillCore {
         };
         let fetched = klines.len() as u64;
         state.is_refused = false;
+        if fetched == 0 && state.is_unknown() {
+            state.nothing_until = Some(page.until);
+        }
         let wanted = super::wanted_recently(&self.config, state.first_open_time, settled);
         let confirmed = match state.take_page(index, &page, klines, &wanted) {
             Ok(confirmed) => confirmed,

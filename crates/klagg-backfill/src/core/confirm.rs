@@ -144,7 +144,9 @@ impl BackfillCore {
         for state in self.states.values() {
             let Some(anchor) = state.anchor else { continue };
             let until = state.ends_at.map_or(until, |ends_at| until.min(ends_at));
-            if state.retry_at > now.local || anchor >= until || asked.contains(&state.id) {
+            let is_nothing = state.nothing_until >= Some(until) && state.is_unknown();
+            let is_asked = asked.contains(&state.id);
+            if state.retry_at > now.local || anchor >= until || is_asked || is_nothing {
                 continue;
             }
             let is_doubtful = state.is_doubtful && self.is_doubtful(state.id, anchor, until);
@@ -153,8 +155,9 @@ impl BackfillCore {
             }
             let Some(urgency) = self.urgency(state, is_doubtful, (anchor, until)) else { continue };
             let missing = state.held.of(0).missing(anchor, until);
-            let of = |page| Due { urgency, symbol: state.id, page };
-            due.extend(cheapest(Period::M1, &missing).into_iter().map(of));
+            let of = |page| Due { urgency, symbol: state.id, page: state.with_known(0, page) };
+            let pages = state.newest_if_new(cheapest(Period::M1, &missing));
+            due.extend(pages.into_iter().map(of));
         }
         for symbol in clear {
             if let Some(state) = self.states.get_mut(&symbol) {

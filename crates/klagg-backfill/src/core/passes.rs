@@ -13,7 +13,7 @@ use super::{Asked, BackfillCore, Lane, Owner, Subject};
 use crate::action::Action;
 use crate::event::Now;
 use crate::pages::Page;
-use crate::plan::{Depth, plan};
+use crate::plan::Depth;
 
 /// Symbols that are planned by one event at most, so that none takes long.
 const PLANNED_MAX: usize = 256;
@@ -32,6 +32,11 @@ pub(super) struct Pass {
     of_sweep: bool,
     /// How many periods have been planned.
     planned: usize,
+    /// The period whose pages are asked for.
+    index: usize,
+    /// Whether that is the newest page of a symbol that may be new: what it brings tells what
+    /// else there is.
+    is_probe: bool,
     waiting: VecDeque<Page>,
     under_way: usize,
     /// Pages that did not come.
@@ -85,9 +90,18 @@ impl BackfillCore {
 
     fn add_pass(&mut self, symbol: SymbolId, depth: Depth, priority: Priority, of_sweep: bool) {
         self.pass_id.0 += 1;
-        let (planned, under_way, failed) = (0, 0, 0);
-        let waiting = VecDeque::new();
-        let pass = Pass { symbol, depth, priority, of_sweep, planned, waiting, under_way, failed };
+        let pass = Pass {
+            symbol,
+            depth,
+            priority,
+            of_sweep,
+            planned: 0,
+            index: 0,
+            is_probe: false,
+            waiting: VecDeque::new(),
+            under_way: 0,
+            failed: 0,
+        };
         self.passes.insert(self.pass_id, pass);
     }
 
@@ -166,14 +180,17 @@ impl BackfillCore {
         while pass.waiting.is_empty() && pass.under_way == 0 && pass.planned < periods {
             if let Some(state) = self.states.get(&pass.symbol) {
                 let wanted = self.wanted(state, pass.depth, now);
-                pass.waiting.extend(plan(&state.held, &wanted, pass.planned));
+                let pages = state.plan(&wanted, pass.planned);
+                pass.is_probe = state.may_be_new(&pages);
+                pass.index = pass.planned;
+                pass.waiting.extend(state.newest_if_new(pages));
             }
-            pass.planned += 1;
+            pass.planned += usize::from(!pass.is_probe);
         }
         let page = pass.waiting.pop_front();
         pass.under_way += usize::from(page.is_some());
         let (symbol, priority, owner) = (pass.symbol, pass.priority, Owner::Pass(id));
-        let index = pass.planned.saturating_sub(1);
+        let index = pass.index;
         self.passes.insert(id, pass);
         page.map(|page| {
             (page, Asked { symbol, subject: Subject::Klines { index, page }, owner, priority })
@@ -182,12 +199,19 @@ impl BackfillCore {
 
     /// A page of a pass was answered.
     pub(super) fn on_pass_page(&mut self, id: PassId, page: Page, outcome: Outcome) {
+        let periods = self.config.periods.len();
         let Some(pass) = self.passes.get_mut(&id) else { return };
         debug_assert!(pass.under_way > 0);
         pass.under_way -= 1;
         match outcome {
-            Outcome::Taken => {}
-            Outcome::Failed => pass.failed += 1,
+            // What else there is of its period is planned now.
+            Outcome::Taken => pass.is_probe = false,
+            Outcome::Failed => {
+                pass.failed += 1;
+                if std::mem::take(&mut pass.is_probe) {
+                    pass.planned = periods;
+                }
+            }
             Outcome::Postponed => pass.waiting.push_front(page),
         }
     }

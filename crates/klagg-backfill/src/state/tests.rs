@@ -195,3 +195,82 @@ fn the_store_tells_when_a_symbol_was_listed() {
         assert_eq!(plan(&state.held, &wanted, 2).is_empty(), is_whole);
     }
 }
+
+/// A symbol that was listed 37 minutes ago, and the page of all its day's minutes.
+fn listed_today(periods: &PeriodSet) -> (SymbolState, UnixMillis, Page) {
+    let listed = Period::M1.open_time(NOW.plus(-37 * 60_000));
+    let from = Period::D1.open_time(listed);
+    let until = Period::M1.open_time(NOW.plus(-2_500));
+    let page = Page { period: Period::M1, from, until, klines: 1_000 };
+    (SymbolState::new(SymbolId(0), "X".into(), from, periods), listed, page)
+}
+
+#[test]
+fn the_first_minute_of_a_symbol_tells_the_first_kline_of_every_longer_period() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let (mut state, listed, page) = listed_today(&periods);
+    let wanted = wanted(&periods, &stored, page.from, Depth::Full);
+    let confirmed = state.take_page(0, &page, reply(&page, listed), &wanted).unwrap();
+    let folded: Vec<usize> = confirmed.iter().map(|part| part.index).collect();
+    assert_eq!(folded, [0, 1, 2, 3, 4], "its five minutes, and of these the longer ones");
+    for index in 1..periods.len() {
+        assert_eq!(state.plan(&wanted, index), [], "{}: nothing is older", periods.get(index));
+    }
+}
+
+#[test]
+fn an_empty_page_is_believed_only_before_the_first_kline_that_a_page_has_shown() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let (mut state, listed, whole) = listed_today(&periods);
+    let wanted = wanted(&periods, &stored, whole.from, Depth::Full);
+    assert_eq!(state.take_page(0, &whole, Vec::new(), &wanted), Err("no kline"));
+    // Some of its minutes are known, yet nobody knows that they are the first ones.
+    let newest = Page { from: listed.plus(5 * 60_000), klines: 32, ..whole };
+    state.take_page(0, &newest, reply(&newest, listed), &wanted).unwrap();
+    let older = Page { until: newest.from, klines: 1_000, ..whole };
+    assert_eq!(state.take_page(0, &older, Vec::new(), &wanted), Err("no kline"));
+    let asked = state.plan(&wanted, 0)[0];
+    assert_eq!(asked.until, newest.from.plus(60_000), "the oldest known one is asked for as well");
+    let confirmed = state.take_page(0, &asked, reply(&asked, listed), &wanted).unwrap();
+    assert_eq!(confirmed[0].klines[0].open_time, listed);
+    let before = Page { until: listed, klines: 1_000, ..whole };
+    assert_eq!(
+        state.take_page(0, &before, Vec::new(), &wanted),
+        Ok(vec![Confirmed { index: 0, klines: Vec::new() }])
+    );
+}
+
+#[test]
+fn a_page_that_begins_after_a_kline_that_is_known_is_refused() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let late = Err("the oldest klines are missing");
+    for shown in [0, 1] {
+        let (mut state, listed, whole) = listed_today(&periods);
+        let wanted = wanted(&periods, &stored, whole.from, Depth::Full);
+        let period = periods.get(shown);
+        let (from, until) = (period.open_time(listed), period.open_time(listed.plus(600_000)));
+        let first = Page { period, from, until, klines: 2 };
+        state.take_page(shown, &first, reply(&first, listed), &wanted).unwrap();
+        let later = reply(&whole, period.next_open_time(listed));
+        assert_eq!(state.take_page(0, &whole, later, &wanted), late, "{period}");
+        assert!(state.take_page(0, &whole, reply(&whole, listed), &wanted).is_ok(), "{period}");
+    }
+}
+
+#[test]
+fn what_was_taken_for_the_first_kline_is_given_up_when_an_earlier_one_is_shown() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let (mut state, listed, whole) = listed_today(&periods);
+    let wanted = wanted(&periods, &stored, whole.from, Depth::Full);
+    let wrong = reply(&whole, listed.plus(12 * 60_000));
+    state.take_page(0, &whole, wrong, &wanted).unwrap();
+    assert_eq!(state.plan(&wanted, 1), []);
+    let confirmed = state.take_page(0, &whole, reply(&whole, listed), &wanted).unwrap();
+    let five = &confirmed[1].klines[0];
+    let open = Period::M5.open_time(listed);
+    assert_eq!(Some(*five), official(Period::M5, open, listed), "it is folded anew");
+}

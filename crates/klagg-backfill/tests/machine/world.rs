@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) down_until: Duration,
     /// Klines of the exchange that are not as the formula says.
     pub(crate) official: BTreeMap<(SymbolId, Period, UnixMillis), Kline>,
+    /// First minutes of symbols that were not listed on [`LISTED`].
+    pub(crate) listed: BTreeMap<SymbolId, UnixMillis>,
     /// Trades of the exchange, by symbol.
     pub(crate) trades: BTreeMap<SymbolId, Vec<Trade>>,
     budget: WeightBudget,
@@ -94,7 +96,8 @@ impl World {
     pub(crate) fn with_rows(config: BackfillConfig, symbols: u32, limit: u32, rows: Rows) -> Self {
         let (writer, reader) = history(HistoryConfig {
             periods: config.periods.clone(),
-            symbols_max: symbols as usize,
+            // Room for one that is listed later.
+            symbols_max: symbols as usize + 1,
             capacity: config.capacity.clone(),
             log_capacity: 1 << 14,
         })
@@ -112,6 +115,7 @@ impl World {
             notices: Vec::new(),
             down_until: Duration::ZERO,
             official: BTreeMap::new(),
+            listed: BTreeMap::new(),
             trades: BTreeMap::new(),
             budget: WeightBudget::new(limit, 80),
             waiting: Default::default(),
@@ -280,9 +284,11 @@ impl World {
             What::Klines(page) => {
                 let last = page.last_open_time();
                 assert!(page.period.next_open_time(last) <= self.exchange(), "open: {page:?}");
+                let listed = self.listed.get(&request.symbol).copied().unwrap_or(LISTED);
                 let next = |at: &UnixMillis| Some(page.period.next_open_time(*at));
                 let times = std::iter::successors(Some(page.from), next);
-                let times = times.take_while(|&at| at < page.until && at >= LISTED);
+                let times = times.take_while(|&at| at < page.until);
+                let times = times.filter(|&at| page.period.next_open_time(at) > listed);
                 let one = |at| {
                     let key = (request.symbol, page.period, at);
                     self.official.get(&key).copied().unwrap_or_else(|| kline(page.period, at))

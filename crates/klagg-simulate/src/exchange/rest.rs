@@ -205,9 +205,9 @@ fn klines(
     while open.0 <= to && open.0 <= asked.now && klines.len() < limit {
         let until = period.next_open_time(open);
         let lag = publication_lag(asked.seed, until.0);
-        if let Some(truth) = official(listing, open.0, until.0, asked.now - lag) {
-            klines.push(kline(&truth));
-        }
+        // Klines are published in their order: none is there before the first one is.
+        let Some(truth) = official(listing, open.0, until.0, asked.now - lag) else { break };
+        klines.push(kline(&truth));
         open = until;
     }
     klines

@@ -62,7 +62,7 @@ impl World {
             process.silence.received(symbol, trade.price, UnixMillis(aggregate.sent));
             self.oracle.heard(listing_number, aggregate.price, aggregate.sent);
             if process.worker_of(symbol).push(self.now, item) {
-                self.oracle.delivered(listing_number, aggregate.id, self.now);
+                self.oracle.delivered(symbol, listing_number, aggregate.id, self.now);
             }
         }
     }

@@ -1,0 +1,42 @@
+//! Symbols that are listed while it runs.
+
+use std::time::Duration;
+
+use klagg_backfill::{Event, SymbolSpec, What};
+use klagg_kline::{KlineStatus, Period, SymbolId};
+
+use crate::world::{MINUTE, World, config};
+
+const NEW: SymbolId = SymbolId(1);
+
+#[test]
+fn a_listing_costs_a_page_a_minute_until_its_first_minute_tells_everything() {
+    let periods = [Period::M1, Period::M5, Period::H1, Period::D1];
+    let mut world = World::new(config(&periods, &[99, 99, 99, 9]), 1, 2_400);
+    world.run_to_confirming();
+    // Thirteen hours of the day are over: its minutes are several pages.
+    let listed = Period::M1.open_time(world.exchange()).plus(2 * MINUTE);
+    let first_open_time = Period::D1.open_time(listed);
+    world.listed.insert(NEW, listed);
+    world.close(NEW, listed, KlineStatus::Provisional);
+    let name = "NEW".into();
+    world.tell(Event::Added(vec![SymbolSpec { id: NEW, name, first_open_time }]));
+    world.run_to(Duration::from_mins(5), |world| world.is_confirmed(NEW, listed));
+    assert!(world.exchange() < listed.plus(MINUTE + 5_000), "as soon as it is final");
+    let asked = |world: &World| {
+        let asked = world.granted.iter().filter(|of| of.request.symbol == NEW);
+        let pages = asked.filter_map(|of| match of.request.what {
+            What::Klines(page) => Some(page),
+            _ => None,
+        });
+        pages.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&world).len(), 4, "{:#?}", asked(&world));
+    let five = Period::M5.open_time(listed);
+    world.run_to(Duration::from_mins(12), |world| {
+        let record = world.history.get(NEW, 1, five);
+        record.is_some_and(|record| record.status == KlineStatus::Confirmed)
+    });
+    let longer = asked(&world).into_iter().find(|page| page.period > Period::M1);
+    assert_eq!(longer, None, "nobody is asked for what the first minute tells");
+}
