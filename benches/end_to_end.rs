@@ -53,6 +53,7 @@ impl Pipeline {
                 feed: FeedId(0),
                 previous_close: None,
                 next_id: Some(TradeId(1)),
+                since: None,
             };
             engine.control().add_symbol(spec).expect("below the limit");
         }

@@ -61,7 +61,8 @@ fn engine(symbols: usize) -> Engine {
     .expect("a thread can be had");
     for symbol in 0..u32::try_from(symbols).unwrap_or(0) {
         let (id, next_id) = (SymbolId(symbol), Some(TradeId(1)));
-        let spec = NewSymbolSpec { id, feed: FeedId(0), previous_close: None, next_id };
+        let spec =
+            NewSymbolSpec { id, feed: FeedId(0), previous_close: None, next_id, since: None };
         engine.control().add_symbol(spec).expect("below the limit");
     }
     engine

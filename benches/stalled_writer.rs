@@ -221,7 +221,8 @@ fn start_engine() -> Engine {
     .expect("threads can be had");
     for id in (0..).map(SymbolId).take(SYMBOLS) {
         let next_id = Some(TradeId(1));
-        let spec = NewSymbolSpec { id, feed: FeedId(0), previous_close: None, next_id };
+        let spec =
+            NewSymbolSpec { id, feed: FeedId(0), previous_close: None, next_id, since: None };
         engine.control().add_symbol(spec).expect("below the limit");
     }
     engine

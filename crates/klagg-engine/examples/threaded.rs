@@ -68,6 +68,7 @@ pub(crate) fn run(
             feed: FEED,
             previous_close: None,
             next_id: None,
+            since: None,
         })?;
     }
     drop(control);

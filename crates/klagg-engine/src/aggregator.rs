@@ -99,7 +99,13 @@ impl Aggregator {
         if symbol.index() >= SYMBOLS_MAX {
             return Err(EngineError::SymbolLimit { symbol, max: SYMBOLS_MAX });
         }
-        let spec = NewSymbolSpec { id: symbol, feed: FEED, previous_close: None, next_id: None };
+        let spec = NewSymbolSpec {
+            id: symbol,
+            feed: FEED,
+            previous_close: None,
+            next_id: None,
+            since: None,
+        };
         self.shard.grow_for(&spec);
         Ok(())
     }

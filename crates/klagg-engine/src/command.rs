@@ -1,6 +1,6 @@
 //! What a worker is told besides trades. Commands have their own lane, served before trades.
 
-use klagg_kline::{KlineRecord, Price, SymbolId, Trade, TradeId};
+use klagg_kline::{KlineRecord, Price, SymbolId, Trade, TradeId, UnixMillis};
 
 /// Number of a feed: a source whose exchange time and interruptions concern its own symbols.
 ///
@@ -23,6 +23,7 @@ pub struct FeedId(pub u16);
 ///     feed,
 ///     previous_close: Some(Price::parse("0.01234")?),
 ///     next_id: Some(TradeId(1_000_001)),
+///     since: None,
 /// };
 /// // Nothing is known: the minute of its first trade is provisional.
 /// let unknown = NewSymbolSpec { previous_close: None, next_id: None, ..known };
@@ -41,6 +42,10 @@ pub struct NewSymbolSpec {
     /// trade is taken as it comes and its minute is provisional, unless its id is 0 or 1: a
     /// listing's first trade.
     pub next_id: Option<TradeId>,
+    /// Exchange time from which on its minutes are to be told of, heard or not: those that pass
+    /// before the first sign of its feed are provisional. Without it they are left out, for
+    /// whoever supplies its history.
+    pub since: Option<UnixMillis>,
 }
 
 /// What a worker does with its symbols besides folding.

@@ -42,6 +42,7 @@
 //!     feed: FeedId(0),
 //!     previous_close: None,
 //!     next_id: None,
+//!     since: None,
 //! };
 //! engine.control().add_symbol(btc)?;
 //! let (price, quantity) = (Price::parse("82418.7")?, Quantity::parse("0.037")?);

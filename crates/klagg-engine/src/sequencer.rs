@@ -102,7 +102,10 @@ impl Desk<'_> {
     fn identify(&mut self, trade: &Trade) {
         let minute = minute_of(trade.time);
         if self.cold.life == Life::Seeding {
-            self.seat(minute.max(self.position().unwrap_or(minute)), trade.price);
+            // A listing's first trade: nothing came before it.
+            let from = if trade.id <= TradeId(1) { minute } else { self.told_from(minute) };
+            let price = self.known_close().filter(|_| from < minute).unwrap_or(trade.price);
+            self.seat(from, price);
             self.cold.life = Life::Live;
         }
         if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) {
@@ -161,6 +164,19 @@ impl Desk<'_> {
     /// The open minute, if one is open.
     pub(crate) fn position(&self) -> Option<UnixMillis> {
         self.levels.as_ref().map(|_| self.slot.open.open_time)
+    }
+
+    /// The minute with which a symbol begins of which something is heard in `minute`: those that
+    /// passed unheard since it was to be told of are not left out.
+    pub(crate) fn told_from(&self, minute: UnixMillis) -> UnixMillis {
+        let told_from = self.cold.told_from.filter(|&from| minute.since(from) <= STEP_MS_MAX);
+        let from = told_from.map_or(minute, |from| from.min(minute));
+        self.position().map_or(from, |position| position.max(from))
+    }
+
+    /// The last price that is known, as far as nothing was heard.
+    fn known_close(&self) -> Option<Price> {
+        self.position().map(|_| self.slot.open.close).or(self.cold.previous_close)
     }
 
     /// Closes the open minute and all before `minute`.
@@ -332,18 +348,13 @@ impl Desk<'_> {
         let minute = minute_of(now);
         match self.cold.life {
             Life::Seeding => {
-                // Until here the symbol's trades were not ours to see: begin with this minute.
-                let price = match self.position() {
-                    Some(_) => self.slot.open.close,
-                    None => match self.cold.previous_close {
-                        Some(price) => price,
-                        None => return false,
-                    },
-                };
-                if self.position().is_none_or(|position| position < minute) {
-                    self.seat(minute, price);
+                let Some(price) = self.known_close() else { return false };
+                let from = self.told_from(minute);
+                if self.position() != Some(from) {
+                    self.seat(from, price);
                 }
                 self.cold.life = Life::Live;
+                self.advance_to(boundary);
             }
             Life::Live => {
                 // What is held may belong into a minute that has passed: it goes first.

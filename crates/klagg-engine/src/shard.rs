@@ -46,7 +46,7 @@ use crate::{Continuity, EngineConfig, FeedId, NewSymbolSpec, SequencerConfig, Wo
 /// };
 /// let mut shard = Shard::new(&config, 0);
 /// let (id, feed) = (SymbolId(0), FeedId(0));
-/// shard.add_symbol(&NewSymbolSpec { id, feed, previous_close: None, next_id: None });
+/// shard.add_symbol(&NewSymbolSpec { id, feed, previous_close: None, next_id: None, since: None });
 /// let (price, quantity) = (Price::parse("82418.7")?, Quantity::parse("0.037")?);
 /// let time = UnixMillis(59_000);
 /// shard.on_trade(id, &Trade::new(TradeId(1), time, price, quantity, 1, Side::Buy)?);
@@ -279,7 +279,7 @@ impl Shard {
             self.out.counters.supply_refused += records.len() as u64;
             return;
         };
-        desk.supply(period_index, records, clock.time);
+        desk.supply(period_index, records, (clock.boundary, clock.time));
         self.mark_changed(index);
     }
 

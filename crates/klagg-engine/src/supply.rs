@@ -13,12 +13,13 @@ use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
 use crate::symbol::{Coverage, Life, MINUTE_MS, minute_of};
 
 impl Desk<'_> {
-    /// Takes over records of the period `index`. `clock` is the feed's time.
+    /// Takes over records of the period `index`. `clock` is the feed's time, and `boundary` the
+    /// first minute that is not to be closed by it.
     pub(crate) fn supply(
         &mut self,
         index: usize,
         records: &[KlineRecord],
-        clock: Option<UnixMillis>,
+        (boundary, clock): (UnixMillis, Option<UnixMillis>),
     ) {
         let period = self.scope.plan.rungs[index].period;
         let mut records: Vec<KlineRecord> = records.to_vec();
@@ -27,7 +28,8 @@ impl Desk<'_> {
         self.scope.out.counters.supply_refused += (count - records.len()) as u64;
         records.sort_by_key(|record| record.kline.open_time);
         let Some(newest) = records.last().copied() else { return };
-        if self.cold.life == Life::Seeding {
+        let begins = self.cold.life == Life::Seeding;
+        if begins {
             self.seed(index, &newest, clock);
         } else if index == 0 {
             self.move_forward(&mut records);
@@ -42,15 +44,19 @@ impl Desk<'_> {
                 (_, None) => {}
             }
         }
+        if begins && self.cold.life == Life::Live {
+            self.advance_to(boundary);
+        }
         self.refresh_span();
     }
 
-    /// Opens the minute behind the newest kline known, or that of the feed's time if it is later.
+    /// Opens the minute behind the newest kline known, or if the feed's time is later, the one with
+    /// which the symbol begins.
     fn seed(&mut self, index: usize, newest: &KlineRecord, clock: Option<UnixMillis>) {
         let end = self.scope.plan.rungs[index].end(newest.kline.open_time);
         let mut minute = self.position().unwrap_or(end).max(end);
         if let Some(clock) = clock {
-            minute = minute.max(minute_of(clock));
+            minute = minute.max(self.told_from(minute_of(clock)));
             self.cold.life = Life::Live;
         }
         let price = match self.position() {

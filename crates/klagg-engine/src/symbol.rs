@@ -93,7 +93,7 @@ impl Slot {
 /// Whether a symbol's minutes may be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// Nothing was seen of it on its feed: minutes that pass are not ours to tell of.
+    /// Nothing was seen of it on its feed: minutes that pass are told of once something is.
     Seeding,
     /// Its minutes close one after the other.
     Live,
@@ -128,6 +128,8 @@ pub(crate) struct Cold {
     pub(crate) feed: FeedId,
     pub(crate) copies: Copies,
     pub(crate) life: Life,
+    /// The minute from which on it is to be told of.
+    pub(crate) told_from: Option<UnixMillis>,
     pub(crate) coverage: Coverage,
     /// The last traded price, while no minute is open.
     pub(crate) previous_close: Option<Price>,
@@ -153,6 +155,7 @@ impl Cold {
             feed: spec.feed,
             copies: Copies::Untold,
             life: Life::Seeding,
+            told_from: spec.since.map(minute_of),
             coverage,
             previous_close: spec.previous_close,
             close_known_at: UnixMillis(i64::MIN),

@@ -290,7 +290,13 @@ mod tests {
             Lanes { requests: never(), commands, batches: never(), emptied, spent: never() };
         let mut worker = Worker::new(Shard::new(&config, 0), lanes);
         let feed = FeedId(0);
-        let spec = NewSymbolSpec { id: SymbolId(0), feed, previous_close: None, next_id: None };
+        let spec = NewSymbolSpec {
+            id: SymbolId(0),
+            feed,
+            previous_close: None,
+            next_id: None,
+            since: None,
+        };
         command_tx.send(Command::Add(spec)).unwrap();
         let (price, quantity) = (Price::from_scaled(1), Quantity::from_scaled(1));
         let trade = Trade::new(TradeId(1), UnixMillis(1), price, quantity, 1, Side::Buy).unwrap();

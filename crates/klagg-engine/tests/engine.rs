@@ -31,7 +31,13 @@ fn config(workers: usize) -> EngineConfig {
 }
 
 fn spec(symbol: u32) -> NewSymbolSpec {
-    NewSymbolSpec { id: SymbolId(symbol), feed: FEED, previous_close: None, next_id: None }
+    NewSymbolSpec {
+        id: SymbolId(symbol),
+        feed: FEED,
+        previous_close: None,
+        next_id: None,
+        since: None,
+    }
 }
 
 fn trade(id: i64, millis: i64) -> Trade {

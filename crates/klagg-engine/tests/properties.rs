@@ -40,7 +40,7 @@ fn config(workers: usize, sequencer: SequencerConfig) -> EngineConfig {
 }
 
 fn spec(symbol: SymbolId) -> NewSymbolSpec {
-    NewSymbolSpec { id: symbol, feed: FEED, previous_close: None, next_id: None }
+    NewSymbolSpec { id: symbol, feed: FEED, previous_close: None, next_id: None, since: None }
 }
 
 fn shard(sequencer: SequencerConfig) -> Shard {

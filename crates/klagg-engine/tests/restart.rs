@@ -42,8 +42,13 @@ fn start(restarts_max: u32, pause: Duration) -> (Engine, Receiver<WorkerEvent>) 
     let engine = Engine::start_supervised(config, Supervision { restart, on_event }).unwrap();
     for symbol in 0..4 {
         let next_id = Some(TradeId(1));
-        let spec =
-            NewSymbolSpec { id: SymbolId(symbol), feed: FEED, previous_close: None, next_id };
+        let spec = NewSymbolSpec {
+            id: SymbolId(symbol),
+            feed: FEED,
+            previous_close: None,
+            next_id,
+            since: None,
+        };
         engine.control().add_symbol(spec).unwrap();
     }
     (engine, events)
@@ -95,7 +100,13 @@ fn handles_outlive_a_restart_and_nothing_closed_is_lost() {
     assert_eq!(told(&events), WorkerEvent::Broke { worker: 1, message, pause, restarts: 1 });
     assert_eq!(told(&events), WorkerEvent::Restarted { worker: 1, restarts: 1 });
     // The same ends as before: a new symbol, trades, a request.
-    let spec = NewSymbolSpec { id: SymbolId(5), feed: FEED, previous_close: None, next_id: None };
+    let spec = NewSymbolSpec {
+        id: SymbolId(5),
+        feed: FEED,
+        previous_close: None,
+        next_id: None,
+        since: None,
+    };
     control.add_symbol(spec).unwrap();
     for (id, minute) in [(3, 2), (4, 3)] {
         for symbol in [0, 1, 2, 3, 5] {

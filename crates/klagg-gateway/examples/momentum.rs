@@ -195,6 +195,7 @@ fn start_engine() -> Result<Engine, Box<dyn Error>> {
             feed: FEED,
             previous_close: None,
             next_id: None,
+            since: None,
         })?;
     }
     Ok(engine)

@@ -86,7 +86,7 @@ impl World {
         for symbol in 0..SYMBOLS {
             let next_id = Some(TradeId(1));
             let id = SymbolId(symbol);
-            let spec = NewSymbolSpec { id, feed: FEED, previous_close: None, next_id };
+            let spec = NewSymbolSpec { id, feed: FEED, previous_close: None, next_id, since: None };
             shards[symbol as usize % WORKERS].add_symbol(&spec);
         }
         let core = GatewayCore::new(&gateway, WORKERS, writer).expect("as configured");

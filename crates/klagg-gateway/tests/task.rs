@@ -84,7 +84,7 @@ impl Pipeline {
         for symbol in 0..4 {
             let (id, feed) = (SymbolId(symbol), FeedId(0));
             let next_id = Some(TradeId(1));
-            let spec = NewSymbolSpec { id, feed, previous_close: None, next_id };
+            let spec = NewSymbolSpec { id, feed, previous_close: None, next_id, since: None };
             control.add_symbol(spec).expect("below the limit");
         }
         let readers = engine.take_readers();

@@ -167,14 +167,20 @@ impl Process {
 
     /// Folds symbols from now on; gives the streams to subscribe, by connection.
     pub(crate) fn follow(&mut self, now: Millis, symbols: &[SymbolId]) -> Vec<Vec<String>> {
+        let since = Some(self.clock.exchange(now));
         let mut streams = vec![Vec::new(); self.connections.len()];
         let table = self.index.load();
         for &id in symbols {
             let Some(entry) = table.entry(id) else { continue };
             let connection = self.connection_of(id);
             let feed = self.connections[connection].feed;
-            let spec =
-                klagg_engine::NewSymbolSpec { id, feed, previous_close: None, next_id: None };
+            let spec = klagg_engine::NewSymbolSpec {
+                id,
+                feed,
+                previous_close: None,
+                next_id: None,
+                since,
+            };
             self.worker_of(id).command(now, Command::Add(spec));
             self.connections[connection].owned.push(id);
             streams[connection].push(stream_of(&entry.name));

@@ -22,6 +22,18 @@ fn holds(seed: u64, faults: &[Fault]) {
 }
 
 #[test]
+fn minutes_of_a_feed_that_is_silent_from_the_start_are_not_left_out() {
+    let faults = [
+        fault(31_815, Kind::NoConnect, 61_362, 30_294),
+        fault(39_782, Kind::Duplicates, 3_797, 6_231),
+        fault(58_787, Kind::SilentAll, 5_039, 45_827),
+        fault(99_394, Kind::WorkerStall, 40_328, 2_969),
+        fault(178_873, Kind::Banned, 39_731, 97_725),
+    ];
+    holds(153_714, &faults);
+}
+
+#[test]
 fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
     let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
     holds(35, &faults);

@@ -92,7 +92,13 @@ impl Pipeline {
         let periods = PeriodSet::default();
         let mut engine = Engine::start(engine_config(periods.clone())).unwrap();
         for &id in symbols {
-            let spec = NewSymbolSpec { id, feed: FeedId(0), previous_close: None, next_id: None };
+            let spec = NewSymbolSpec {
+                id,
+                feed: FeedId(0),
+                previous_close: None,
+                next_id: None,
+                since: None,
+            };
             engine.control().add_symbol(spec).unwrap();
         }
         let (writer, history) = history(HistoryConfig {

@@ -202,7 +202,13 @@ async fn a_listing_is_numbered_and_filled_while_running_and_a_settled_symbol_ret
     assert_eq!(discovery.active, [index.load().get("BTCUSDT").unwrap(), new]);
     let rows = discovery.appended.iter().map(stored).collect();
     pipeline.store.handle().change_symbols(SymbolChange::Append(rows)).unwrap();
-    let spec = NewSymbolSpec { id: new, feed: FeedId(0), previous_close: None, next_id: None };
+    let spec = NewSymbolSpec {
+        id: new,
+        feed: FeedId(0),
+        previous_close: None,
+        next_id: None,
+        since: None,
+    };
     pipeline.engine.control().add_symbol(spec).unwrap();
     pipeline.commands.send(BackfillCommand::Retire(discovery.retired)).await.unwrap();
     pipeline.commands.send(BackfillCommand::Add(vec![new])).await.unwrap();

@@ -101,8 +101,13 @@ async fn feed(
         Feed::start(config, Tls::new().unwrap(), index.clone(), connect).unwrap();
     for assignment in feed.assign(symbols).unwrap() {
         let feed = FeedId(assignment.connection.0);
-        let spec =
-            NewSymbolSpec { id: assignment.symbol, feed, previous_close: None, next_id: None };
+        let spec = NewSymbolSpec {
+            id: assignment.symbol,
+            feed,
+            previous_close: None,
+            next_id: None,
+            since: None,
+        };
         pipeline.engine.control().add_symbol(spec).unwrap();
     }
     feed.subscribe(symbols).await.unwrap();

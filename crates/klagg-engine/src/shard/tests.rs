@@ -29,6 +29,16 @@ impl Bench {
         Self::with_spec(sequencer, None, None)
     }
 
+    /// The same, and the symbol is to be told of since this minute.
+    fn since(minute: f64) -> Self {
+        let mut bench = Self::new(CHECKED);
+        bench.shard.retire_symbol(SYMBOL);
+        let (id, feed, since) = (SYMBOL, FEED, Some(at(minute)));
+        let spec = NewSymbolSpec { id, feed, previous_close: None, next_id: None, since };
+        bench.shard.add_symbol(&spec);
+        bench
+    }
+
     fn with_spec(
         sequencer: SequencerConfig,
         previous_close: Option<i64>,
@@ -51,6 +61,7 @@ impl Bench {
             feed: FEED,
             previous_close: previous_close.map(Price::from_scaled),
             next_id: next_id.map(TradeId),
+            since: None,
         });
         Self { shard, closed: Vec::new() }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use klagg_backfill::{BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, discover};
 use klagg_binance::{Feed, FeedSink, RestClient};
 use klagg_engine::{EngineControl, FeedId, NewSymbolSpec};
-use klagg_kline::{SymbolId, TradeId};
+use klagg_kline::{SymbolId, TradeId, UnixMillis};
 use klagg_store::{SymbolChange, WriterHandle};
 use klagg_symbols::{SymbolEntry, SymbolIndex};
 use tokio::sync::{mpsc, watch};
@@ -138,7 +138,8 @@ impl Listings {
         let is_young = |entry: &&SymbolEntry| entry.onboard_time.is_some_and(|time| time > young);
         let young: HashSet<_> = appended.iter().filter(is_young).map(|entry| entry.id).collect();
         let next_id = |symbol| young.contains(&symbol).then_some(TradeId(1));
-        add_symbols(feed, &self.control, &symbols, next_id)?;
+        let since = (self.clock)();
+        add_symbols(feed, &self.control, (&symbols, since), next_id)?;
         feed.subscribe(&symbols).await.context("cannot subscribe new symbols")?;
         self.lookout.has_followed(&symbols);
         self.tell_backfill(BackfillCommand::Add(symbols)).await;
@@ -173,12 +174,12 @@ impl Listings {
     }
 }
 
-/// Tells the engine of symbols, which connection carries each, and with which id each goes on,
-/// where that is known.
+/// Tells the engine of symbols, since when they are followed, which connection carries each, and
+/// with which id each goes on, where that is known.
 pub(super) fn add_symbols<S: FeedSink>(
     feed: &mut Feed<S>,
     control: &EngineControl,
-    symbols: &[SymbolId],
+    (symbols, since): (&[SymbolId], UnixMillis),
     next_id: impl Fn(SymbolId) -> Option<TradeId>,
 ) -> anyhow::Result<()> {
     for assignment in feed.assign(symbols).context("cannot spread the symbols")? {
@@ -188,6 +189,7 @@ pub(super) fn add_symbols<S: FeedSink>(
                 feed: FeedId(assignment.connection.0),
                 previous_close: None,
                 next_id: next_id(assignment.symbol),
+                since: Some(since),
             })
             .context("cannot add a symbol to the engine")?;
     }

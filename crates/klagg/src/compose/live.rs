@@ -67,7 +67,7 @@ pub(super) async fn run(
 
     let engine = Arc::new(engine);
     let (mut feed, taken) = start_feed(config, tls, &index, &engine, &pulses)?;
-    add_symbols(&mut feed, &control, &found.active, |_| None)?;
+    add_symbols(&mut feed, &control, (&found.active, clock()), |_| None)?;
     status.feed(feed.counts_reader());
     feed.subscribe(&found.active).await.context("cannot subscribe the symbols")?;
 

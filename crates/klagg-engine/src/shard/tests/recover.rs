@@ -112,7 +112,13 @@ fn a_retired_symbol_is_forgotten_and_a_new_one_can_be_added() {
     bench.trade(2, 0.2, 10);
     assert_eq!((bench.open().as_str(), bench.shard.counters().unknown_symbol), ("", 1));
     let (id, feed) = (SymbolId(1), FEED);
-    bench.shard.add_symbol(&NewSymbolSpec { id, feed, previous_close: None, next_id: None });
+    bench.shard.add_symbol(&NewSymbolSpec {
+        id,
+        feed,
+        previous_close: None,
+        next_id: None,
+        since: None,
+    });
     bench.shard.on_trade(id, &trade(1, 0.1, 10));
     assert_eq!(bench.shard.open_klines(id).len(), 3);
 }

@@ -228,7 +228,8 @@ fn a_symbol_that_ended_is_told_of_until_that_was_taken_and_may_come_back() {
     bench.shard.acknowledge(3);
     bench.shard.fill_delta(&mut delta);
     assert_eq!((&*delta.ended, &*delta.closed), (&[][..], &[][..]));
-    let spec = NewSymbolSpec { id: SYMBOL, feed: FEED, previous_close: None, next_id: None };
+    let spec =
+        NewSymbolSpec { id: SYMBOL, feed: FEED, previous_close: None, next_id: None, since: None };
     bench.shard.add_symbol(&spec);
     bench.trade(7, 9.1, 1);
     bench.shard.fill_delta(&mut delta);

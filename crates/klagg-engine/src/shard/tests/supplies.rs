@@ -39,6 +39,36 @@ fn a_seeded_symbol_begins_with_its_feeds_time_and_invents_nothing_before() {
 }
 
 #[test]
+fn minutes_that_pass_unheard_since_a_symbol_is_followed_are_provisional_and_never_left_out() {
+    let unheard = "1m@6=provisional/0 c3, 1m@7=provisional/0 c3";
+    // By the first trade; by the feed's time; by a supply where the feed's time is known.
+    let mut bench = Bench::since(6.9);
+    bench.supply(Period::M1, 0, 3, CONFIRMED);
+    bench.trade(70, 8.2, 5);
+    assert_eq!(bench.closed(), unheard);
+    let mut bench = Bench::since(6.9);
+    bench.supply(Period::M1, 0, 3, CONFIRMED);
+    bench.time(8.2);
+    assert_eq!(bench.closed(), unheard);
+    let mut bench = Bench::since(6.9);
+    bench.time(8.2);
+    bench.supply(Period::M1, 0, 3, CONFIRMED);
+    assert_eq!(bench.closed(), unheard);
+    bench.supply(Period::M1, 7, 4, CONFIRMED);
+    assert_eq!(bench.closed(), "1m@7=confirmed/1 c4");
+    assert!(bench.open().starts_with("1m@8 o4 c4 n0"), "{}", bench.open());
+    // What was supplied meanwhile is told of by whoever supplied it.
+    let mut bench = Bench::since(6.9);
+    bench.supply(Period::M1, 6, 3, CONFIRMED);
+    bench.trade(70, 8.2, 5);
+    assert_eq!(bench.closed(), "1m@7=provisional/0 c3");
+    // A listing begins with its first trade, however long it was followed before.
+    let mut bench = Bench::since(6.9);
+    bench.trade(1, 8.2, 5);
+    assert_eq!((bench.closed(), bench.open().starts_with("1m@8 o5")), (String::new(), true));
+}
+
+#[test]
 fn a_price_alone_gives_flat_minutes_from_the_feeds_time_on() {
     let mut bench = Bench::with_spec(CHECKED, Some(4), Some(10));
     bench.time(7.1);
@@ -177,6 +207,7 @@ fn months_and_weeks_are_confirmed_like_the_others() {
         feed: FEED,
         previous_close: None,
         next_id: None,
+        since: None,
     });
     // From 1970-01-01 to 1970-04-01, a flat day each.
     let days: Vec<_> = (0..90).map(|at| record(at * day, 5, CONFIRMED)).collect();
