@@ -5,6 +5,9 @@
 //!   is later than that of its number is another listing: it gets a number of its own, and the old
 //!   one stays behind as a tombstone. A contract that was halted and trades again as it was keeps
 //!   its number.
+//! - A later date alone proves nothing, for dates are corrected. Where nothing is known of what its
+//!   number traded, its first minute decides: another listing has none before its own date, also
+//!   where it came on board on the day on which the one before it began.
 //! - The conclusion depends neither on the order of the list nor on that of the answers.
 //! - A list that lacks half of the market, or has rows that cannot be read, proves no absence.
 //!
@@ -28,11 +31,13 @@ pub(crate) const PENDING: &str = "PENDING_TRADING";
 const ENDED: [&str; 7] =
     ["PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE", PENDING];
 
-/// To be asked before a look is concluded: when does the first daily kline open?
+/// To be asked before a look is concluded: when does the first kline open?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstKline {
     /// Whose.
     pub name: String,
+    /// Of which period: of days, where they tell enough.
+    pub period: Period,
     /// Klines that open earlier are of another listing.
     pub from: UnixMillis,
 }
@@ -62,6 +67,18 @@ enum Case {
     Another(SymbolId),
     /// It is another one if its first kline opens later than this.
     Perhaps(SymbolId, UnixMillis),
+    /// It is another one if its first minute does not open before this, its date.
+    Dated(SymbolId, UnixMillis),
+}
+
+impl Case {
+    /// The period whose first kline decides.
+    const fn period(self) -> Period {
+        match self {
+            Self::Dated(..) => Period::M1,
+            Self::Unknown | Self::Another(_) | Self::Perhaps(..) => Period::D1,
+        }
+    }
 }
 
 /// What becomes of a wanted name.
@@ -116,9 +133,10 @@ impl Look {
                 None => Case::Unknown,
                 Some(entry) => doubt(row, entry, traded_until(entry.id))?,
             };
-            let from = match case {
-                Case::Another(_) => Period::D1.open_time(row.onboard_time),
-                Case::Unknown | Case::Perhaps(..) => UnixMillis(0),
+            let from = match (case, entry) {
+                (Case::Another(_), _) => Period::D1.open_time(row.onboard_time),
+                (Case::Dated(..), Some(entry)) => entry.first_open_time,
+                (Case::Unknown | Case::Perhaps(..) | Case::Dated(..), _) => UnixMillis(0),
             };
             Some((row.name.clone(), Open { from, case, answer: None }))
         });
@@ -128,11 +146,15 @@ impl Look {
 
     /// What is to be asked, each name once.
     pub fn questions(&self) -> impl Iterator<Item = FirstKline> {
-        self.open.iter().map(|(name, open)| FirstKline { name: name.clone(), from: open.from })
+        let question = |(name, open): (&String, &Open)| {
+            let (name, period, from) = (name.clone(), open.case.period(), open.from);
+            FirstKline { name, period, from }
+        };
+        self.open.iter().map(question)
     }
 
-    /// An answer: when the first daily kline opens; `None` if there is none yet, or the exchange
-    /// does not tell. What was not asked is passed over.
+    /// An answer: when the first kline opens; `None` if there is none yet, or the exchange does not
+    /// tell. What was not asked is passed over.
     pub fn answer(&mut self, name: &str, first_open_time: Option<UnixMillis>) {
         if let Some(open) = self.open.get_mut(name) {
             open.answer = first_open_time.filter(|&first| first >= open.from);
@@ -233,11 +255,16 @@ impl Look {
             (Case::Perhaps(old, known), Some(first_open_time)) if first_open_time > known => {
                 Verdict::Number { old: Some(old), first_open_time }
             }
-            (Case::Perhaps(old, _), answer) if answer.is_some() || is_listed(table, old) => {
+            (Case::Dated(old, date), Some(first)) if first >= Period::M1.open_time(date) => {
+                Verdict::Number { old: Some(old), first_open_time: Period::D1.open_time(first) }
+            }
+            (Case::Perhaps(old, _) | Case::Dated(old, _), answer)
+                if answer.is_some() || is_listed(table, old) =>
+            {
                 Verdict::Keep(old)
             }
             (Case::Another(old), None) => Verdict::Wait { old: Some(old) },
-            (Case::Unknown | Case::Perhaps(..), _) => Verdict::Wait { old: None },
+            (Case::Unknown | Case::Perhaps(..) | Case::Dated(..), _) => Verdict::Wait { old: None },
         }
     }
 
@@ -271,10 +298,12 @@ fn doubt(row: &SymbolInfo, entry: &SymbolEntry, traded_until: Option<UnixMillis>
     let another = Case::Another(entry.id);
     match entry.onboard_time {
         // A date may be corrected at any time, but not to one after trades were seen.
-        Some(known) if row.onboard_time > known => {
-            let is_over = traded_until.is_some_and(|until| row.onboard_time > until);
-            Some(if entry.delisted || is_over { another } else { perhaps })
-        }
+        Some(known) if row.onboard_time > known => Some(match traded_until {
+            _ if entry.delisted => another,
+            Some(until) if row.onboard_time > until => another,
+            Some(_) => perhaps,
+            None => Case::Dated(entry.id, row.onboard_time),
+        }),
         None if entry.delisted
             && Period::D1.open_time(row.onboard_time) > entry.first_open_time =>
         {

@@ -4,7 +4,7 @@
 //! kline; what else is stored is taken as it is.
 
 use klagg_binance::{BinanceError, KlineQuery, Priority, RestClient};
-use klagg_kline::{Period, SymbolId, UnixMillis};
+use klagg_kline::{SymbolId, UnixMillis};
 use klagg_store::StoredSymbol;
 use klagg_symbols::{SymbolEntry, SymbolIndex};
 use klagg_wire::rest::SymbolInfo;
@@ -131,9 +131,9 @@ async fn first_kline(
     rest: &RestClient,
     question: &FirstKline,
 ) -> Result<Option<UnixMillis>, BackfillError> {
-    let FirstKline { name, from } = question;
+    let FirstKline { name, period, from } = question;
     let query = KlineQuery { start: Some(*from), end: None, limit: 1 };
-    match rest.klines(name, Period::D1, query, Priority::Urgent).await {
+    match rest.klines(name, *period, query, Priority::Urgent).await {
         Ok(klines) => Ok(klines.first().map(|kline| kline.open_time)),
         // A symbol that does not trade yet may be answered with an error, and one that nobody
         // can make sense of must not keep the others from being followed: asked next time.

@@ -34,6 +34,18 @@ fn minutes_of_a_feed_that_is_silent_from_the_start_are_not_left_out() {
 }
 
 #[test]
+fn a_name_listed_anew_on_the_same_day_while_the_process_was_down_is_another_symbol() {
+    let faults = [
+        fault(2_000, Kind::Banned, 10_659, 80_727),
+        fault(2_000, Kind::Relisting, 31_466, 122_513),
+        fault(50_567, Kind::RestOutage, 10_024, 79_213),
+        fault(122_635, Kind::RestOutage, 12_389, 60_564),
+        fault(164_084, Kind::Crash, 44_993, 602),
+    ];
+    holds(21_878, &faults);
+}
+
+#[test]
 fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
     let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
     holds(35, &faults);

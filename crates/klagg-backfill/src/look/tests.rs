@@ -100,7 +100,8 @@ fn a_retired_name_that_came_on_board_later_is_another_symbol() {
     let index = index_with_a(true);
     let later = vec![row("AUSDT", 200, TRADING)];
     let look = Look::new(list(later), &filter(), &index.load(), |_| None);
-    let expected = FirstKline { name: "AUSDT".to_owned(), from: UnixMillis(8 * DAY) };
+    let (name, period, from) = ("AUSDT".to_owned(), Period::D1, UnixMillis(8 * DAY));
+    let expected = FirstKline { name, period, from };
     assert_eq!(look.questions().collect::<Vec<_>>(), [expected]);
 }
 
@@ -125,10 +126,32 @@ fn a_listed_name_that_is_another_symbol_makes_the_old_one_a_tombstone() {
     assert_eq!(found.active, [AGAIN]);
     // The order in which the store is told: never two living symbols of one name.
     let index = index_with_a(false);
-    let found = look(&index, vec![row("AUSDT", 100, TRADING)], &[("AUSDT", 4)]);
+    let found = look(&index, vec![row("AUSDT", 100, TRADING)], &[("AUSDT", 5)]);
     assert_eq!((&*found.retired, &*found.active), (&[A][..], &[AGAIN][..]));
     let rows = found.appended.iter().map(stored).collect();
     assert_eq!(found.changes, [SymbolChange::Retire(A), SymbolChange::Append(rows)]);
+}
+
+#[test]
+fn a_name_listed_anew_on_the_day_of_its_first_listing_is_told_by_its_first_minute() {
+    // Nothing is known of what its number traded: nobody confirmed a minute of it.
+    let check = |first_minute: Option<i64>, expected: SymbolId| {
+        let index = index_with_a(false);
+        let again = list(vec![row("AUSDT", 40, TRADING)]);
+        let mut look = Look::new(again, &filter(), &index.load(), |_| None);
+        let (name, period, from) = ("AUSDT".to_owned(), Period::M1, UnixMillis(DAY));
+        assert_eq!(look.questions().collect::<Vec<_>>(), [FirstKline { name, period, from }]);
+        look.answer("AUSDT", first_minute.map(|minute| UnixMillis(minute * 60_000)));
+        let found = look.conclude(&index).unwrap();
+        assert_eq!(found.active, [expected], "{first_minute:?}");
+        let first_open_time = index.load().entry(expected).unwrap().first_open_time;
+        assert_eq!(first_open_time, UnixMillis(DAY));
+    };
+    check(Some(40 * 60), AGAIN);
+    check(Some(41 * 60), AGAIN);
+    // It traded before: its date was corrected.
+    check(Some(40 * 60 - 1), A);
+    check(None, A);
 }
 
 #[test]
@@ -308,8 +331,8 @@ proptest! {
                 let mut asked: Vec<_> = look.questions().collect();
                 let middle = rotate.min(asked.len());
                 asked.rotate_left(middle);
-                for FirstKline { name, .. } in asked {
-                    look.answer(&name, Some(Period::D1.open_time(onboard[&name])));
+                for FirstKline { name, period, .. } in asked {
+                    look.answer(&name, Some(period.open_time(onboard[&name])));
                 }
                 look.conclude(index).unwrap()
             };

@@ -68,8 +68,9 @@ impl World {
         process.look_waits_for = questions.len();
         for question in questions {
             let (name, from, to) = (question.name, question.from.0, self.now);
+            let period = question.period;
             let asker = Asker::FirstKline(name.clone());
-            let ask = Ask::Klines { name, period: Period::D1, from, to, limit: 1 };
+            let ask = Ask::Klines { name, period, from, to, limit: 1 };
             self.ask(asker, ask, 1, Priority::Urgent);
         }
         self.finish_look();
