@@ -64,6 +64,7 @@ fn config(periods: &PeriodSet, kept: Kept) -> BackfillConfig {
         live_patience: Duration::from_secs(30),
         retry_pause: Duration::from_secs(5),
         audit_cadence: Duration::from_mins(1),
+        archive: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use klagg_binance::{AGG_TRADES_WEIGHT, Priority, klines_weight};
 use klagg_kline::{KlineRecord, Period, SymbolId, Trade, TradeId, UnixMillis};
 
+use crate::files::{ArchiveFile, FileFault};
 use crate::pages::Page;
 
 /// Number of a request, never used twice.
@@ -22,6 +23,9 @@ pub enum Action {
     Load(Vec<SymbolId>),
     /// Ask the exchange, once its weight may be spent.
     Ask(Request),
+    /// Fetch a file of the archive, which costs no weight; tell with
+    /// [`Event::Fetched`](crate::Event::Fetched).
+    Fetch(FileRequest),
     /// Ask the exchange for its time and set the clock by it; tell with
     /// [`Event::ClockMeasured`](crate::Event::ClockMeasured), whatever came.
     MeasureClock,
@@ -78,6 +82,19 @@ pub struct Request {
     pub what: What,
     /// Who goes first when weight is short.
     pub priority: Priority,
+}
+
+/// A file of the archive to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRequest {
+    /// Comes back with the file.
+    pub id: RequestId,
+    /// Whose klines.
+    pub symbol: SymbolId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which file.
+    pub file: ArchiveFile,
 }
 
 /// What is asked for.
@@ -182,6 +199,15 @@ pub enum Notice {
     Met(UnixMillis),
     /// So many pages of history did not come; they are asked for again.
     HistoryHoles(u64),
+    /// A file of the archive is of no use; the exchange is asked instead.
+    FileRefused {
+        /// Name of the file.
+        name: String,
+        /// What is wrong with it.
+        fault: FileFault,
+    },
+    /// The archive cannot be reached, and is left alone for a while.
+    ArchiveUnreachable,
 }
 
 impl Notice {
@@ -189,7 +215,11 @@ impl Notice {
     pub const fn level(&self) -> Level {
         match self {
             Self::Met(_) => Level::Info,
-            Self::FeedSilent | Self::HistoryHoles(_) | Self::Unexplained { .. } => Level::Warning,
+            Self::FeedSilent
+            | Self::HistoryHoles(_)
+            | Self::FileRefused { .. }
+            | Self::ArchiveUnreachable
+            | Self::Unexplained { .. } => Level::Warning,
             Self::PageRefused { .. }
             | Self::ConfirmedChanged { .. }
             | Self::RowsDamaged { .. }
@@ -231,6 +261,15 @@ impl fmt::Display for Notice {
             Self::HistoryHoles(pages) => {
                 write!(formatter, "history lacks {pages} pages that did not come; asking again")
             }
+            Self::FileRefused { name, fault } => write!(
+                formatter,
+                "the archive's file {name} is left out, and its klines are asked of the exchange: \
+                 {}",
+                fault.as_str()
+            ),
+            Self::ArchiveUnreachable => formatter.write_str(
+                "the archive cannot be reached; for a while the exchange is asked for everything",
+            ),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use klagg_binance::RestClient;
+use bytes::Bytes;
+use klagg_binance::{ArchiveClient, Backoff, RestClient};
 use klagg_engine::{EngineControl, HistoryPage, HistoryReader, Hole};
-use klagg_kline::{PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{Kline, Period, PeriodSet, SymbolId, UnixMillis};
 use klagg_store::{StoreReaderFactory, WriterHandle};
 use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
@@ -52,6 +53,19 @@ pub struct BackfillConfig {
     /// How often the history is checked for klines that are still missing, and the exchange's
     /// clock is measured.
     pub audit_cadence: Duration,
+    /// How old history is fetched from the exchange's archive; `None`: it is not.
+    pub archive: Option<ArchiveRules>,
+}
+
+/// How the exchange's archive is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveRules {
+    /// Most files under way at once: each may take 16 MB, and its klines as much again.
+    pub concurrency: usize,
+    /// Pauses after failures.
+    pub backoff: Backoff,
+    /// Spreads the pauses of many clients.
+    pub seed: u64,
 }
 
 impl BackfillConfig {
@@ -64,6 +78,9 @@ impl BackfillConfig {
         }
         if self.concurrency == 0 {
             return refuse("concurrency", "0".to_owned(), "at least 1");
+        }
+        if self.archive.is_some_and(|archive| archive.concurrency == 0) {
+            return refuse("archive.concurrency", "0".to_owned(), "at least 1");
         }
         if !(0..=60_000).contains(&self.settle_ms) {
             return refuse("settle_ms", self.settle_ms.to_string(), "0 to 60000");
@@ -84,6 +101,26 @@ pub struct StoreParts {
     pub writer: WriterHandle,
 }
 
+/// Takes the klines out of a file of the archive: the symbol, the period, the file's name and its
+/// bytes, which equal their checksum; or says in words why it holds none.
+pub type ReadFile =
+    Arc<dyn Fn(&str, Period, &str, &Bytes) -> Result<Vec<Kline>, String> + Send + Sync>;
+
+/// Where old history comes from, if not from the exchange's REST.
+#[derive(Clone)]
+pub struct ArchiveParts {
+    /// Fetches files.
+    pub client: ArchiveClient,
+    /// Reads them, on a thread that may block.
+    pub read: ReadFile,
+}
+
+impl std::fmt::Debug for ArchiveParts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ArchiveParts").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
 /// A change while the backfill runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackfillCommand {
@@ -102,6 +139,8 @@ pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 pub struct BackfillParts {
     /// Asks the exchange.
     pub rest: RestClient,
+    /// The exchange's archive, if old history may come from there.
+    pub archive: Option<ArchiveParts>,
     /// Names and listing times.
     pub index: SymbolIndex,
     /// Takes what open and just closed klines are made of. Its symbols must have been added.

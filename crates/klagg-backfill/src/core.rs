@@ -6,9 +6,10 @@
 //!   refused stays missing, and is planned again.
 //! - At most `concurrency` requests for old history are under way, and as many for everything that
 //!   somebody waits for: neither keeps the other out.
-//! - While the exchange answers nobody, nothing is asked.
+//! - While the exchange answers nobody, nothing is asked; files of the archive come all the same.
 
 mod answers;
+mod archive;
 mod check;
 mod confirm;
 mod passes;
@@ -22,6 +23,7 @@ use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority, WeightBudget, WeightStatus};
 use klagg_engine::{HistoryReader, Hole};
 use klagg_kline::{SymbolId, UnixMillis};
 
+use self::archive::Archive;
 use self::confirm::Due;
 use self::passes::{Pass, PassId, Sweep};
 use self::stages::{Seam, Stage};
@@ -64,6 +66,8 @@ pub struct BackfillCore {
     asked: BTreeMap<RequestId, Asked>,
     request_id: RequestId,
     unwell: Unwell,
+    /// Where old history may come from.
+    archive: Option<Archive>,
     /// What confirmation of settled minutes may spend; none until the exchange's limit is known.
     settled_weight: Option<WeightBudget>,
     /// When that has room again for what waits.
@@ -140,6 +144,7 @@ impl BackfillCore {
     pub fn new(config: BackfillConfig, history: HistoryReader) -> Result<Self, BackfillError> {
         config.check()?;
         Ok(Self {
+            archive: config.archive.map(Archive::new),
             config,
             changes_seen: history.change_head(),
             history,
@@ -184,6 +189,7 @@ impl BackfillCore {
             Event::ClockMeasured => self.on_clock_measured(now),
             Event::Live(since) => self.on_live(since),
             Event::Answered { id, answer } => self.on_answered(now, id, answer, actions),
+            Event::Fetched { id, file } => self.on_fetched(now, id, file, actions),
             Event::Hole(hole) => self.on_hole(hole),
             Event::Weight(weight) => self.on_weight(weight),
             Event::Timer => {}
@@ -217,7 +223,9 @@ impl BackfillCore {
         // So many symbols lacked nothing that planning was cut off.
         let plans = (unwell.is_none() && self.has_more_to_plan()).then_some(Duration::ZERO);
         let look = looks.then_some(self.look_at);
-        [look, stage, patience, unwell, settled, plans].into_iter().flatten().min()
+        let files = self.archive.as_ref().and_then(|archive| archive.rests_until(self.at));
+        let files = files.filter(|_| self.passes.values().any(|pass| !pass.files.is_empty()));
+        [look, stage, patience, unwell, settled, plans, files].into_iter().flatten().min()
     }
 
     fn on_weight(&mut self, weight: WeightStatus) {

@@ -8,6 +8,7 @@ use klagg_engine::Hole;
 use klagg_kline::{Kline, KlineRecord, SymbolId, Trade, UnixMillis};
 
 use crate::action::RequestId;
+use crate::files::FileFault;
 
 /// The two times that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,13 @@ pub enum Event {
         /// What came.
         answer: Answer,
     },
+    /// A file of the archive was fetched, or could not be. Every one is, once.
+    Fetched {
+        /// Which request.
+        id: RequestId,
+        /// Its klines, in the order in which they stand there.
+        file: Result<Vec<Kline>, FileFailure>,
+    },
     /// The engine has given up a hole in a symbol's ids.
     Hole(Hole),
     /// The exchange was asked for its time, and the clock was set by its answer, if there was one.
@@ -100,4 +108,15 @@ pub enum Failure {
     Refused,
     /// Something came that cannot be read, or is not what was asked for.
     Odd,
+}
+
+/// Why a file of the archive cannot be had, shaped by what is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFailure {
+    /// The archive does not have it.
+    Missing,
+    /// It did not come: it is tried again after a while.
+    Unreachable,
+    /// It came and is of no use, however often it comes.
+    Refused(FileFault),
 }

@@ -9,11 +9,12 @@ use klagg_store::{ReadEnd, ReadQuery, StoreError, StoreReader, StoreReaderFactor
 use crate::BackfillError;
 use crate::event::Stored;
 
-/// Symbols read by one visit to a thread that may block.
+/// Symbols read by one visit to a thread that may block, at most.
 const SYMBOLS_AT_ONCE: usize = 16;
-/// Bound on the klines of one period of one symbol that are read, where all are wanted: 100 years
-/// of days.
-const KLINES_MAX: usize = 36_525;
+/// Klines beyond which a visit takes fewer symbols.
+const KLINES_AT_ONCE: usize = 200_000;
+/// Klines of one period of one symbol that are read where all are wanted: 100 years of days.
+const KLINES_OF_ALL: usize = 36_525;
 
 /// Reads the store, some symbols at a time.
 #[derive(Debug)]
@@ -55,7 +56,9 @@ impl Loader {
             return None;
         }
         self.is_busy = true;
-        let count = self.waiting.len().min(SYMBOLS_AT_ONCE);
+        let klines: usize = self.capacity.iter().map(|&kept| limit(kept)).sum();
+        let count = (KLINES_AT_ONCE / klines.max(1)).clamp(1, SYMBOLS_AT_ONCE);
+        let count = self.waiting.len().min(count);
         let symbols: Vec<SymbolId> = self.waiting.drain(..count).collect();
         let (reader, factory) = (self.reader.take(), self.factory.clone());
         let (periods, capacity) = (self.periods.clone(), self.capacity.clone());
@@ -87,14 +90,18 @@ impl Loader {
     }
 }
 
+/// How many klines are read of a period of which so many are kept.
+const fn limit(capacity: usize) -> usize {
+    if capacity == usize::MAX { KLINES_OF_ALL } else { capacity }
+}
+
 fn read(
     reader: &StoreReader,
     symbol: SymbolId,
     (index, period): (usize, Period),
     capacity: usize,
 ) -> Result<Stored, StoreError> {
-    let limit = capacity.min(KLINES_MAX);
-    let query = ReadQuery { from: None, to: None, limit, keep: ReadEnd::Newest };
+    let query = ReadQuery { from: None, to: None, limit: limit(capacity), keep: ReadEnd::Newest };
     let page = reader.read_page(symbol, period, &query)?;
     let damaged = (page.damaged.len() + page.missing.len()) as u64;
     let complete_until = reader.complete_until(symbol, period)?;

@@ -50,6 +50,26 @@ pub struct BackfillCounts {
     pub answers_dropped: u64,
     /// Klines fetched.
     pub klines_fetched: u64,
+    /// Klines taken from files of the archive.
+    pub klines_archived: u64,
+    /// Klines without trades in files of the archive, left to the exchange.
+    pub klines_left: u64,
+    /// Files of the archive that were read.
+    pub files: u64,
+    /// Files that the archive does not have.
+    pub files_missing: u64,
+    /// Files that did not come.
+    pub files_failed: u64,
+    /// Files that did not equal their checksum.
+    pub files_checksum: u64,
+    /// Files longer than any honest one.
+    pub files_too_long: u64,
+    /// Files that could not be read.
+    pub files_unreadable: u64,
+    /// Files whose klines did not ascend.
+    pub files_unsorted: u64,
+    /// Files with klines that did not belong into them.
+    pub files_out_of_place: u64,
     /// Longer klines folded from confirmed shorter ones.
     pub klines_folded: u64,
     /// Klines that were closed here and found equal to the exchange's.
@@ -80,6 +100,13 @@ pub struct BackfillCounts {
     pub checks_different: u64,
     /// Hours and days that could not be checked: not confirmed here, or no answer.
     pub checks_skipped: u64,
+}
+
+impl BackfillCounts {
+    /// Klines that have arrived, from wherever.
+    pub const fn klines(&self) -> u64 {
+        self.klines_loaded + self.klines_fetched + self.klines_archived + self.klines_folded
+    }
 }
 
 /// A look at the backfill.

@@ -5,10 +5,11 @@
 
 mod listing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use klagg_binance::ArchiveSpan;
 use klagg_kline::{Kline, PeriodSet, SymbolId, TradeId, UnixMillis};
 
 use crate::difference::Differences;
@@ -55,6 +56,8 @@ pub(crate) struct SymbolState {
     pub(crate) nothing_until: Option<UnixMillis>,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
     pub(crate) ends_at: Option<UnixMillis>,
+    /// Files of the archive that are not fetched again, by index of the period.
+    pub(crate) files_tried: BTreeSet<(usize, ArchiveSpan)>,
     periods: PeriodSet,
     /// By index of the period: klines that a longer one still needs.
     cache: Vec<BTreeMap<UnixMillis, Kline>>,
@@ -91,6 +94,7 @@ impl SymbolState {
             odd_pages: 0,
             nothing_until: None,
             ends_at: None,
+            files_tried: BTreeSet::new(),
             periods: periods.clone(),
             cache: vec![BTreeMap::new(); count],
             oldest: vec![None; count],

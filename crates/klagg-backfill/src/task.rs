@@ -19,9 +19,12 @@ use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
 
 use crate::action::{Action, Level, Notice, Request, RequestId, What};
-use crate::config::{BackfillCommand, BackfillConfig, BackfillParts, Clock, StoreParts};
+use crate::config::{
+    ArchiveParts, BackfillCommand, BackfillConfig, BackfillParts, Clock, StoreParts,
+};
 use crate::error::failure_of;
 use crate::event::{Answer, Event, Now, SymbolSpec};
+use crate::fetch::{Fetched, fetch};
 use crate::load::{Loader, Visit};
 use crate::{BackfillCore, BackfillCounts, BackfillError, BackfillProgress};
 
@@ -43,8 +46,8 @@ pub async fn backfill_task(
     symbols: Vec<SymbolId>,
     parts: BackfillParts,
 ) -> Result<BackfillCounts, BackfillError> {
-    let BackfillParts { rest, index, engine, history, pages, store, clock, progress, .. } = parts;
-    let BackfillParts { live_from, commands, holes, mut shutdown, .. } = parts;
+    let BackfillParts { rest, archive, index, engine, history, pages, store, clock, .. } = parts;
+    let BackfillParts { progress, live_from, commands, holes, mut shutdown, .. } = parts;
     let mut sources = Sources { live_from, commands, holes };
     let periods = config.periods.clone();
     let (writer, loader) = match store {
@@ -58,6 +61,7 @@ pub async fn backfill_task(
         core: BackfillCore::new(config, history)?,
         // The core repeats by its own policy.
         rest: rest.with_attempts(1),
+        archive,
         index,
         clock,
         progress,
@@ -82,6 +86,7 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 struct Shell {
     core: BackfillCore,
     rest: RestClient,
+    archive: Option<ArchiveParts>,
     index: SymbolIndex,
     clock: Clock,
     progress: watch::Sender<BackfillProgress>,
@@ -103,6 +108,7 @@ struct Sources {
 /// What was under way and has ended.
 enum Done {
     Answered(RequestId, Answer),
+    Fetched(Fetched),
     ClockMeasured,
     Visited(Visit),
 }
@@ -193,6 +199,7 @@ impl Shell {
     fn on_done(&mut self, done: Done) {
         match done {
             Done::Answered(id, answer) => self.tell(Event::Answered { id, answer }),
+            Done::Fetched((id, file)) => self.tell(Event::Fetched { id, file }),
             Done::ClockMeasured => self.tell(Event::ClockMeasured),
             Done::Visited(Visit { symbols, read }) => {
                 let (reader, stored) = match read {
@@ -228,6 +235,10 @@ impl Shell {
                     None => self.tell(Event::Loaded(symbols)),
                 },
                 Action::Ask(request) => self.under_way.push(ask(self.rest.clone(), request)),
+                Action::Fetch(request) => {
+                    let fetched = fetch(self.archive.clone(), request);
+                    self.under_way.push(Box::pin(async { Done::Fetched(fetched.await) }));
+                }
                 Action::MeasureClock => self.under_way.push(measure(self.rest.clone())),
                 Action::Supply { symbol, index, records } => {
                     self.outlet.supply(symbol, index, records)?;

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use klagg_backfill::{Discovery, discover};
+use klagg_backfill::{ArchiveParts, Discovery, discover};
 use klagg_binance::{RestClient, Tls};
 use klagg_engine::{HistoryReader, HistoryWriter, history};
 use klagg_gateway::GlobalKlines;
@@ -44,6 +44,7 @@ use crate::supervision::{Guard, Pulses};
 /// The parts that exist before anything was asked of the exchange.
 struct Opened {
     rest: RestClient,
+    archive: Option<ArchiveParts>,
     tls: Tls,
     index: SymbolIndex,
     store: Option<Store>,
@@ -115,6 +116,7 @@ async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
     let tls = Tls::new().context("cannot set up TLS")?;
     let rest =
         RestClient::new(parts::rest(config), &tls).context("exchange.rest_url cannot be used")?;
+    let archive = parts::archive(config, &tls)?;
     let (store, alarm) = opening::store(config, rest.clock().local())?;
     let index = opening::index(config, store.as_ref())?;
     let history = history(parts::history(config))?;
@@ -124,8 +126,19 @@ async fn open(config: &Config, source: &'static str) -> anyhow::Result<Opened> {
     let status = Status::new(source, &rest, &klines, pulses.clone());
     status.quarantined(alarm);
     let web = None;
-    let mut opened =
-        Opened { rest, tls, index, store, history, klines, exchange_info, status, pulses, web };
+    let mut opened = Opened {
+        rest,
+        archive,
+        tls,
+        index,
+        store,
+        history,
+        klines,
+        exchange_info,
+        status,
+        pulses,
+        web,
+    };
     if config.web.enabled {
         let readers = opened.store.as_ref().map(Store::reader_factory);
         opened.web = Some(start_web(config, &opened, readers).await?);

@@ -113,6 +113,8 @@ pub(crate) struct Backfill {
     pub(crate) confirm: bool,
     pub(crate) concurrency: usize,
     pub(crate) watched: Vec<String>,
+    pub(crate) archive: bool,
+    pub(crate) archive_url: String,
 }
 
 /// Persistence.

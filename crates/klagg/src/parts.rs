@@ -1,17 +1,22 @@
 //! The configuration of each part, from the program's: the only place that knows both.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use klagg_backfill::{BackfillConfig, Confirmation, SymbolFilter};
+use klagg_backfill::{
+    ArchiveParts, ArchiveRules, BackfillConfig, Confirmation, ReadFile, SymbolFilter,
+};
 use klagg_binance::{
-    Backoff, CrossCheckRules, MarketStreams, PlainText, RestConfig, StreamConfig, StreamTiming,
-    TradeStream,
+    ArchiveClient, ArchiveConfig, Backoff, CrossCheckRules, MarketStreams, PlainText, RestConfig,
+    StreamConfig, StreamTiming, Tls, TradeStream,
 };
 use klagg_engine::{Continuity, EngineConfig, HistoryConfig, RestartConfig, SequencerConfig};
 use klagg_gateway::GatewayConfig;
 use klagg_kline::Period;
 use klagg_store::{Retention, StoreConfig, WriterConfig};
+use klagg_tape::archived_klines;
 use klagg_web::{MissingOrigin, WebConfig, WebLimits};
 
 use crate::config::{Config, FeedStream};
@@ -24,6 +29,9 @@ const UNDELIVERED_MAX: usize = 400_000;
 const CHANGE_LOG: usize = 1 << 20;
 /// Klines of one series fetched at most to fill the hole that a long stop left: a month of minutes.
 const GAP_KLINES_MAX: u64 = 50_000;
+/// Files of the archive under way at once.
+const ARCHIVE_FILES: usize = 4;
+const USER_AGENT: &str = concat!("klagg/", env!("CARGO_PKG_VERSION"));
 /// How long a closed minute may wait to be confirmed with its neighbours in one request.
 const CONFIRM_WAIT_MS: i64 = 5 * 60_000;
 /// Waits after a failure, drawn evenly from zero up to a doubling bound.
@@ -90,7 +98,7 @@ pub(crate) fn rest(config: &Config) -> RestConfig {
     RestConfig {
         base_url: config.exchange.rest_url.clone(),
         plain_text: PlainText::LoopbackOnly,
-        user_agent: concat!("klagg/", env!("CARGO_PKG_VERSION")).to_owned(),
+        user_agent: USER_AGENT.to_owned(),
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(15),
         attempts_max: 4,
@@ -206,5 +214,35 @@ pub(crate) fn backfill(config: &Config) -> BackfillConfig {
         live_patience: Duration::from_secs(30),
         retry_pause: Duration::from_secs(5),
         audit_cadence: Duration::from_mins(1),
+        archive: config.backfill.archive.then(|| ArchiveRules {
+            concurrency: ARCHIVE_FILES,
+            backoff: BACKOFF,
+            seed: RandomState::new().hash_one(0_u8),
+        }),
     }
+}
+
+/// The exchange's archive and the reader of its files, if old history may come from there.
+///
+/// # Errors
+/// If its address cannot be used.
+pub(crate) fn archive(config: &Config, tls: &Tls) -> anyhow::Result<Option<ArchiveParts>> {
+    if !config.backfill.archive {
+        return Ok(None);
+    }
+    let client = ArchiveConfig {
+        base_url: config.backfill.archive_url.clone(),
+        plain_text: PlainText::LoopbackOnly,
+        user_agent: USER_AGENT.to_owned(),
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_mins(1),
+    };
+    let client = ArchiveClient::new(client, tls).context("backfill.archive_url cannot be used")?;
+    let read: ReadFile = Arc::new(|symbol, period, name, bytes| {
+        archived_klines(symbol, period, name, bytes).map_err(|error| {
+            // With its causes: only the first says which row.
+            format!("{:#}", anyhow::Error::new(error))
+        })
+    });
+    Ok(Some(ArchiveParts { client, read }))
 }

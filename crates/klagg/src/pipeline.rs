@@ -45,6 +45,7 @@ pub(crate) fn demo(settings: &Settings) -> anyhow::Result<Exit> {
         say(&format!("market:  simulated, {} (seed {})", sim.rest_url(), wanted.sim.seed));
         let mut config = wanted;
         config.exchange.rest_url = sim.rest_url();
+        config.backfill.archive_url = sim.archive_url();
         config.exchange.stream_url = sim.stream_url();
         config.exchange.weight_per_minute = config.sim.weight_per_minute;
         let ended = compose::run(&config, "simulated exchange", settings.show(), stop).await;

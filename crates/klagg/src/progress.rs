@@ -70,7 +70,11 @@ fn bar() -> ProgressBar {
 /// Phase, klines, weight, and the time that is left.
 fn message(progress: &BackfillProgress) -> String {
     let counts = &progress.counts;
-    let klines = counts.klines_loaded + counts.klines_fetched + counts.klines_folded;
+    let klines = counts.klines();
+    let archived = match counts.klines_archived {
+        0 => String::new(),
+        archived => format!(" ({archived} of them from {} files of the archive)", counts.files),
+    };
     let phase = match progress.phase {
         Phase::Seam => "waiting for the minute in which the feed began to be final",
         phase => phase.as_str(),
@@ -80,7 +84,7 @@ fn message(progress: &BackfillProgress) -> String {
         None => String::new(),
     };
     format!(
-        "{phase}: {}/{} symbols, {klines} klines, weight {} of {} a minute{eta}",
+        "{phase}: {}/{} symbols, {klines} klines{archived}, weight {} of {} a minute{eta}",
         progress.symbols_done,
         progress.symbols_total,
         progress.weight.used,

@@ -210,7 +210,7 @@ fn backfill_status(progress: &BackfillProgress) -> BackfillStatus {
     BackfillStatus {
         symbols_done: progress.symbols_done as u64,
         symbols_total: progress.symbols_total as u64,
-        klines: counts.klines_loaded + counts.klines_fetched + counts.klines_folded,
+        klines: counts.klines(),
         requests: counts.pages + counts.pages_refused + counts.pages_failed,
         weight_used: u64::from(progress.weight.used),
         weight_limit: u64::from(progress.weight.allowance),

@@ -1,7 +1,8 @@
 //! A pass fetches what is missing of one symbol; a sweep passes over all of them.
 //!
 //! Always true here: the periods of a symbol are planned shortest first, each once the pages of
-//! the one before have come, so that what they bring is folded and not asked for.
+//! the one before have come, so that what they bring is folded and not asked for. Of each, files of
+//! the archive come first, and pages bring what they left.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use klagg_binance::Priority;
 use klagg_kline::SymbolId;
 
+use super::archive::{Archive, WaitingFile};
 use super::{Asked, BackfillCore, Lane, Owner, Subject};
 use crate::action::Action;
 use crate::event::Now;
@@ -30,17 +32,35 @@ pub(super) struct Pass {
     priority: Priority,
     /// Whether the sweep counts it; otherwise it is for a symbol that was just added.
     of_sweep: bool,
-    /// How many periods have been planned.
+    /// Of how many periods files have been planned.
+    archived: usize,
+    /// Of how many periods pages have been planned.
     planned: usize,
     /// The period whose pages are asked for.
     index: usize,
     /// Whether that is the newest page of a symbol that may be new: what it brings tells what
     /// else there is.
     is_probe: bool,
+    pub(super) files: VecDeque<WaitingFile>,
     waiting: VecDeque<Page>,
-    under_way: usize,
+    /// Files and pages.
+    pub(super) under_way: usize,
+    /// Months that the archive does not have, newest first, since it had one.
+    pub(super) missing_months: u32,
     /// Pages that did not come.
     failed: u64,
+}
+
+impl Pass {
+    /// Whose files these are: the symbol and the index of the period.
+    pub(super) const fn file_of(&self) -> (SymbolId, usize) {
+        (self.symbol, self.archived.saturating_sub(1))
+    }
+
+    /// Whether everything that was planned has come.
+    fn is_idle(&self) -> bool {
+        self.files.is_empty() && self.waiting.is_empty() && self.under_way == 0
+    }
 }
 
 /// A pass over all symbols.
@@ -95,11 +115,14 @@ impl BackfillCore {
             depth,
             priority,
             of_sweep,
+            archived: 0,
             planned: 0,
             index: 0,
             is_probe: false,
+            files: VecDeque::new(),
             waiting: VecDeque::new(),
             under_way: 0,
+            missing_months: 0,
             failed: 0,
         };
         self.passes.insert(self.pass_id, pass);
@@ -114,6 +137,9 @@ impl BackfillCore {
         while room > 0 && planned < PLANNED_MAX {
             let next = self.passes.range(at..).find(|(_, pass)| pass.of_sweep);
             let Some((&id, _)) = next else {
+                if !self.may_begin_pass() {
+                    break;
+                }
                 let Some(symbol) = self.sweep.as_mut().and_then(|of| of.pending.pop_front()) else {
                     break;
                 };
@@ -159,11 +185,10 @@ impl BackfillCore {
             issued += 1;
             self.ask(asked, actions);
         }
-        let over = self.passes.get(&id).is_some_and(|pass| {
-            pass.waiting.is_empty()
-                && pass.under_way == 0
-                && pass.planned >= self.config.periods.len()
-        });
+        let over = self
+            .passes
+            .get(&id)
+            .is_some_and(|pass| pass.is_idle() && pass.planned >= self.config.periods.len());
         if over && let Some(pass) = self.passes.remove(&id) {
             self.end_pass(now, &pass);
         }
@@ -176,8 +201,16 @@ impl BackfillCore {
         if !self.states.contains_key(&pass.symbol) {
             // It was left meanwhile: nobody is asked, so nothing would come and end the pass.
             pass.waiting.clear();
+            pass.files.clear();
         }
-        while pass.waiting.is_empty() && pass.under_way == 0 && pass.planned < periods {
+        while pass.is_idle() && pass.planned < periods {
+            if pass.archived == pass.planned {
+                let wanted = (pass.depth, pass.archived);
+                pass.files = self.plan_files(now, pass.symbol, wanted);
+                pass.archived += 1;
+                pass.missing_months = 0;
+                continue;
+            }
             if let Some(state) = self.states.get(&pass.symbol) {
                 let wanted = self.wanted(state, pass.depth, now);
                 let pages = state.plan(&wanted, pass.planned);
@@ -248,7 +281,15 @@ impl BackfillCore {
     /// Whether symbols of the sweep are not planned yet though their lane has room.
     pub(super) fn has_more_to_plan(&self) -> bool {
         let waits = self.sweep.as_ref().filter(|sweep| !sweep.pending.is_empty());
-        waits.is_some_and(|sweep| self.room(Lane::of(sweep.priority)) > 0)
+        waits.is_some_and(|sweep| self.room(Lane::of(sweep.priority)) > 0) && self.may_begin_pass()
+    }
+
+    /// Whether so few passes of the sweep are under way that another may begin: those that wait
+    /// for files take no room in a lane.
+    fn may_begin_pass(&self) -> bool {
+        let waits_max = self.archive.as_ref().map_or(0, Archive::passes_max);
+        let begun = self.passes.values().filter(|pass| pass.of_sweep).count();
+        begun < self.config.concurrency + waits_max
     }
 
     /// Ends the sweep if every symbol was passed; gives its depth and how many pages did not come.

@@ -206,6 +206,7 @@ impl BackfillCore {
     /// Asks for what is due, as far as the lanes have room.
     pub(super) fn issue(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.is_unwell(now) {
+            self.issue_files(now, actions);
             return;
         }
         let mut room = self.room(Lane::Prompt);
@@ -216,6 +217,8 @@ impl BackfillCore {
         room -= self.issue_settled(now, room, actions);
         self.issue_checks(now, room, actions);
         self.issue_sweep(now, actions);
+        // What was just planned.
+        self.issue_files(now, actions);
     }
 
     fn enter(&mut self, phase: Phase) {

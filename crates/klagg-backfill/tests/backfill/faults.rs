@@ -39,7 +39,7 @@ async fn started(folder: &Path, market: &Market, url: String) -> (Pipeline, Symb
         Arc::new(move || market.now())
     };
     let active = &found.active;
-    let pipeline = Pipeline::start_with(folder, client, &index, active, clock, |config| {
+    let pipeline = Pipeline::start_with(folder, client, &index, active, clock, |config, _| {
         config.live_patience = Duration::from_millis(20);
     });
     (pipeline, index)

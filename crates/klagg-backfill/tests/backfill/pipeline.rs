@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use klagg_backfill::{
-    BackfillCommand, BackfillConfig, BackfillCounts, BackfillError, BackfillParts,
+    ArchiveParts, BackfillCommand, BackfillConfig, BackfillCounts, BackfillError, BackfillParts,
     BackfillProgress, Clock, Confirmation, StoreParts, backfill_task, entry,
 };
 use klagg_binance::{Backoff, PlainText, RestClient, RestConfig, Tls};
@@ -58,6 +58,8 @@ pub(crate) struct Pipeline {
     pub(crate) open: Arc<Mutex<OpenKlines>>,
     writing: std::thread::JoinHandle<()>,
     stop_writing: Arc<AtomicBool>,
+    /// Rounds in which the history's writer has taken every page that there was.
+    pub(crate) taken: Arc<AtomicU64>,
     pub(crate) store: StoreWriter,
 }
 
@@ -77,19 +79,21 @@ impl Pipeline {
         symbols: &[SymbolId],
         clock: Clock,
     ) -> Self {
-        Self::start_with(folder, rest, index, symbols, clock, |_| {})
+        Self::start_with(folder, rest, index, symbols, clock, |_, _| {})
     }
 
-    /// As [`Pipeline::start`], with a configuration that `change` changes.
+    /// As [`Pipeline::start`], with a configuration and an archive that `change` changes.
     pub(crate) fn start_with(
         folder: &Path,
         rest: RestClient,
         index: &SymbolIndex,
         symbols: &[SymbolId],
         clock: Clock,
-        change: impl FnOnce(&mut BackfillConfig),
+        change: impl FnOnce(&mut BackfillConfig, &mut Option<ArchiveParts>),
     ) -> Self {
         let periods = PeriodSet::default();
+        let (mut config, mut archive) = (backfill_config(periods.clone()), None);
+        change(&mut config, &mut archive);
         let mut engine = Engine::start(engine_config(periods.clone())).unwrap();
         for &id in symbols {
             let spec = NewSymbolSpec {
@@ -104,7 +108,7 @@ impl Pipeline {
         let (writer, history) = history(HistoryConfig {
             periods: periods.clone(),
             symbols_max: 100,
-            capacity: CAPACITY.to_vec(),
+            capacity: config.capacity.clone(),
             log_capacity: 1 << 16,
         })
         .unwrap();
@@ -112,9 +116,11 @@ impl Pipeline {
         let stop_writing = Arc::new(AtomicBool::new(false));
         let (readers, stop) = (engine.take_readers(), Arc::clone(&stop_writing));
         let open = Arc::new(Mutex::new(OpenKlines::new()));
-        let shown = Arc::clone(&open);
-        let writing =
-            std::thread::spawn(move || write_history(writer, &readers, brought, &shown, &stop));
+        let (shown, taken) = (Arc::clone(&open), Arc::new(AtomicU64::new(0)));
+        let rounds = Arc::clone(&taken);
+        let writing = std::thread::spawn(move || {
+            write_history(writer, &readers, brought, &shown, (&rounds, &stop));
+        });
         let store = Store::open(&StoreConfig::new(folder)).unwrap();
         let reader = store.reader_factory();
         let store = StoreWriter::spawn(store, writer_config(), |_| {}).unwrap();
@@ -125,6 +131,7 @@ impl Pipeline {
         let (shutdown, stopped) = watch::channel(false);
         let parts = BackfillParts {
             rest,
+            archive,
             index: index.clone(),
             engine: engine.control(),
             history: history.clone(),
@@ -137,8 +144,6 @@ impl Pipeline {
             progress,
             shutdown: stopped,
         };
-        let mut config = backfill_config(periods);
-        change(&mut config);
         let task = backfill_task(config, symbols.to_vec(), parts);
         Self {
             backfill: tokio::spawn(task),
@@ -152,6 +157,7 @@ impl Pipeline {
             open,
             writing,
             stop_writing,
+            taken,
             store,
         }
     }
@@ -183,7 +189,7 @@ fn write_history(
     readers: &[WorkerReadHandle],
     mut pages: mpsc::Receiver<HistoryPage>,
     open: &Mutex<OpenKlines>,
-    stop: &AtomicBool,
+    (taken, stop): (&AtomicU64, &AtomicBool),
 ) {
     let periods = PeriodSet::default();
     while !stop.load(Ordering::SeqCst) {
@@ -192,6 +198,7 @@ fn write_history(
             let outcome = writer.apply(page.symbol, index, &page.records);
             assert_eq!(outcome.refused, 0, "{page:?}");
         }
+        taken.fetch_add(1, Ordering::SeqCst);
         for reader in readers {
             // The engine ends before this thread only where a test has failed already.
             let Ok(pending) = reader.request_snapshot() else { return };
@@ -221,6 +228,7 @@ fn backfill_config(periods: PeriodSet) -> BackfillConfig {
         live_patience: PATIENCE,
         retry_pause: Duration::from_millis(10),
         audit_cadence: Duration::from_millis(100),
+        archive: None,
     }
 }
 

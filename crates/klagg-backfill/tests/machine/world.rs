@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use klagg_backfill::{
-    Action, Answer, BackfillConfig, BackfillCore, Confirmation, Event, Failure, Notice, Now,
-    Request, RequestId, Stored, SymbolSpec, What,
+    Action, Answer, BackfillConfig, BackfillCore, Confirmation, Event, Failure, FileFailure,
+    FileRequest, Notice, Now, Request, RequestId, Stored, SymbolSpec, What,
 };
 use klagg_binance::WeightBudget;
 use klagg_engine::{HistoryConfig, HistoryReader, HistoryWriter, Hole, history};
@@ -32,6 +32,9 @@ pub(crate) struct Granted {
 /// What the store holds: by symbol and index of the period.
 pub(crate) type Rows = BTreeMap<(SymbolId, usize), BTreeMap<UnixMillis, KlineRecord>>;
 
+/// What a file of the archive holds, or why there is none, by the local time.
+pub(crate) type Archive = Box<dyn Fn(&FileRequest, Duration) -> Result<Vec<Kline>, FileFailure>>;
+
 pub(crate) struct World {
     pub(crate) core: BackfillCore,
     pub(crate) writer: HistoryWriter,
@@ -52,6 +55,10 @@ pub(crate) struct World {
     pub(crate) listed: BTreeMap<SymbolId, UnixMillis>,
     /// Trades of the exchange, by symbol.
     pub(crate) trades: BTreeMap<SymbolId, Vec<Trade>>,
+    /// Files that were asked for, and when.
+    pub(crate) files: Vec<(Duration, FileRequest)>,
+    pub(crate) archive: Archive,
+    files_under_way: BTreeMap<(Duration, RequestId), FileRequest>,
     budget: WeightBudget,
     /// By priority, highest last.
     waiting: [VecDeque<(Request, bool)>; 3],
@@ -73,6 +80,7 @@ pub(crate) fn config(periods: &[Period], capacity: &[usize]) -> BackfillConfig {
         live_patience: Duration::from_mins(1),
         retry_pause: Duration::from_secs(5),
         audit_cadence: Duration::from_mins(1),
+        archive: None,
     }
 }
 
@@ -117,6 +125,9 @@ impl World {
             official: BTreeMap::new(),
             listed: BTreeMap::new(),
             trades: BTreeMap::new(),
+            files: Vec::new(),
+            archive: Box::new(|_, _| Err(FileFailure::Missing)),
+            files_under_way: BTreeMap::new(),
             budget: WeightBudget::new(limit, 80),
             waiting: Default::default(),
             under_way: BTreeMap::new(),
@@ -160,6 +171,10 @@ impl World {
             Action::Ask(request) => {
                 let doubtful = self.asks_doubtful(&request);
                 self.waiting[request.priority as usize].push_back((request, doubtful));
+            }
+            Action::Fetch(request) => {
+                self.files.push((self.local, request.clone()));
+                self.files_under_way.insert((self.local + LATENCY, request.id), request);
             }
             Action::MeasureClock => self.untold.push_back(Event::ClockMeasured),
             Action::HandOver { symbol, index, records } => {
@@ -239,8 +254,9 @@ impl World {
         loop {
             let retry = self.grant();
             let answer = self.under_way.keys().next().map(|&(at, _)| at);
+            let file = self.files_under_way.keys().next().map(|&(at, _)| at);
             let timer = self.core.next_deadline();
-            let next = [retry, answer, timer].into_iter().flatten().min();
+            let next = [retry, answer, file, timer].into_iter().flatten().min();
             let Some(next) = next.filter(|&at| at <= until) else {
                 self.local = until;
                 return;
@@ -253,6 +269,12 @@ impl World {
                 self.budget.settle(now, request.weight(), None);
                 let answer = self.answer(&request);
                 self.tell(Event::Answered { id: request.id, answer });
+            } else if let Some(entry) =
+                self.files_under_way.first_entry().filter(|of| of.key().0 <= self.local)
+            {
+                let request = entry.remove();
+                let file = (self.archive)(&request, self.local);
+                self.tell(Event::Fetched { id: request.id, file });
             } else if timer.is_some_and(|at| at <= self.local) {
                 self.tell(Event::Timer);
             }

@@ -47,7 +47,7 @@ pub enum ArchiveFault {
     Holes,
     /// Minutes with trades stand there without any.
     Flat,
-    /// A file that unpacks to forty megabytes.
+    /// A file that unpacks to more than a month can have.
     Bomb,
     /// A file longer than any honest one.
     Huge,

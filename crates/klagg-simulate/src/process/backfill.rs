@@ -32,6 +32,7 @@ impl Backfill {
             live_patience: seconds(10),
             retry_pause: seconds(5),
             audit_cadence: seconds(60),
+            archive: None,
         };
         let core = BackfillCore::new(config, history).expect("the numbers hold");
         Self { core, actions: VecDeque::new(), alarm: Alarm::default() }

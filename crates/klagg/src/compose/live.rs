@@ -50,10 +50,9 @@ pub(super) async fn run(
     (found, show, end): (&Discovery, Show, &mut Option<Ending>),
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Opened { rest, tls, index, store, history, klines, status, exchange_info, pulses, .. } =
-        opened;
-    let store_readers = store.as_ref().map(Store::reader_factory);
-    let history_reader = history.1.clone();
+    let Opened { rest, archive, tls, index, store, history, klines, status, .. } = opened;
+    let Opened { exchange_info, pulses, .. } = opened;
+    let (store_readers, reader) = (store.as_ref().map(Store::reader_factory), history.1.clone());
     let (supervision, gave_up) = workers::supervision(config);
     let mut engine = Engine::start_supervised(parts::engine(config), supervision)
         .context("cannot start the engine")?;
@@ -71,7 +70,7 @@ pub(super) async fn run(
     status.feed(feed.counts_reader());
     feed.subscribe(&found.active).await.context("cannot subscribe the symbols")?;
 
-    let (live_from, live_from_seen) = watch::channel(None);
+    let (live_from, live_seen) = watch::channel(None);
     let backfill = Backfill::start(
         config,
         (&found.active, rest.weight()),
@@ -81,13 +80,14 @@ pub(super) async fn run(
             let store = store_readers.zip(downstream.writer_handle());
             BackfillParts {
                 rest: rest.clone(),
+                archive,
                 index: index.clone(),
                 engine: control.clone(),
-                history: history_reader,
+                history: reader,
                 pages: downstream.pages(),
                 store: store.map(|(reader, writer)| StoreParts { reader, writer }),
                 clock: Arc::clone(&clock),
-                live_from: live_from_seen,
+                live_from: live_seen,
                 holes: downstream.take_holes(),
                 commands,
                 progress,
@@ -266,7 +266,7 @@ impl Backfill {
         let progress = watch::Sender::new(BackfillProgress::begin(weight));
         let shown = tokio::spawn(progress::show(progress.subscribe(), show));
         let parts = parts_of(progress, stop, taken);
-        let backfill = backfill_task(parts::backfill(config), symbols.to_vec(), parts);
+        let backfill = Box::pin(backfill_task(parts::backfill(config), symbols.to_vec(), parts));
         let told = tell_watched(looked_at, commands.clone());
         let task = async move {
             tokio::select! {

@@ -243,7 +243,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "history.klines",
         "1000",
-        Kind::Integer(100, 100_000),
+        Kind::Integer(100, 1_000_000),
         "Newest klines kept in memory per symbol and period, but 1d.",
     ),
     key(
@@ -283,6 +283,18 @@ pub(super) const KEYS: &[Key] = &[
         "[\"BTCUSDT\", \"ETHUSDT\"]",
         Kind::TextList,
         "Symbols that come first in history, confirmation and repair, besides those on open pages.",
+    ),
+    key(
+        "backfill.archive",
+        "false",
+        Kind::Bool,
+        "Whether whole days and months of old klines come from the exchange's public archive.",
+    ),
+    key(
+        "backfill.archive_url",
+        "\"https://data.binance.vision\"",
+        Kind::Url(&["https://", "http://127.0.0.1", "http://localhost", "http://[::1]"]),
+        "Where that archive lies; asking it costs no weight. Plain http only to this machine.",
     ),
     key("store.enabled", "true", Kind::Bool, "Whether klines are written to SQLite."),
     key(

@@ -50,6 +50,7 @@ pub(super) fn samples(
     requests(&mut samples, &shared.rest);
     if let Some(progress) = backfill {
         confirmation(&mut samples, progress);
+        archive(&mut samples, progress);
     }
     if let Some(writer) = &seen.writer {
         use MetricKind::{Counter, Gauge};
@@ -264,4 +265,24 @@ fn confirmation(samples: &mut Samples, progress: &BackfillProgress) {
     samples.add(Gauge, "confirmed_until_ms", help, until);
     let waiting = progress.unconfirmed_symbols as u64;
     samples.add(Gauge, "unconfirmed_symbols", "Symbols that wait for confirmation", waiting);
+}
+
+/// What came from the exchange's archive, and why the rest did not.
+fn archive(samples: &mut Samples, progress: &BackfillProgress) {
+    let counts = &progress.counts;
+    let counters = [
+        ("archive_klines", "Klines taken from files of the archive", counts.klines_archived),
+        ("archive_klines_left", "Klines without trades in them, left out", counts.klines_left),
+        ("archive_files", "Files of the archive that were read", counts.files),
+        ("archive_missing", "Files that the archive does not have", counts.files_missing),
+        ("archive_failed", "Files of the archive that did not come", counts.files_failed),
+        ("archive_checksum", "Files that did not match their checksum", counts.files_checksum),
+        ("archive_too_long", "Files longer than any honest one", counts.files_too_long),
+        ("archive_unreadable", "Files that could not be read", counts.files_unreadable),
+        ("archive_unsorted", "Files whose klines did not ascend", counts.files_unsorted),
+        ("archive_out_of_place", "Files with klines of another span", counts.files_out_of_place),
+    ];
+    for (name, help, value) in counters {
+        samples.add(MetricKind::Counter, name, help, value);
+    }
 }

@@ -22,7 +22,7 @@ const DAY_DELAY: i64 = 8 * 3_600_000 + 30 * MINUTE;
 /// A month's file appears on the first Monday after it, at ten.
 const MONTH_HOUR: i64 = 10 * 3_600_000;
 /// What a spoiled file unpacks to, or is long itself.
-const ENORMOUS: usize = 40 << 20;
+const ENORMOUS: usize = 26 << 20;
 const HUGE: usize = 17 << 20;
 
 /// What a file's path says.
