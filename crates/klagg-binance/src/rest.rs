@@ -226,9 +226,10 @@ impl RestClient {
     /// [`BinanceError`] of the last attempt.
     pub async fn server_time(&self, priority: Priority) -> Result<UnixMillis, BinanceError> {
         let request = Request::new(TIME, 1, priority, ERROR_BYTES_MAX);
+        let sent = self.clock.local();
         let server =
             self.get(&request, |bytes| Ok(Ok(klagg_wire::rest::server_time(bytes)?))).await?;
-        self.clock.measure(self.clock.local(), server);
+        self.clock.measure(sent, server);
         Ok(server)
     }
 

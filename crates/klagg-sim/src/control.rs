@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use klagg_kline::UnixMillis;
+use klagg_kline::{Kline, UnixMillis};
 use klagg_wire::ContractInfo;
 
 use crate::SimError;
@@ -10,7 +10,7 @@ use crate::market::listing::NEVER;
 use crate::market::symbol::Symbol;
 use crate::server::archive::ArchiveFault;
 use crate::server::hub::Fate;
-use crate::server::{Failing, Shared};
+use crate::server::{Failing, Failure, Shared};
 
 /// A handle to a running exchange; cheap to clone. Every call takes effect at once.
 #[derive(Debug, Clone)]
@@ -54,6 +54,47 @@ pub struct SimCounters {
     pub archive_bytes: u64,
 }
 
+/// An answer that is none, though its status says so. Rows are spoiled in pages of klines; other
+/// answers are given as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spoiled {
+    /// A page of HTML.
+    Html,
+    /// The connection ends amid the body.
+    CutOff,
+    /// The newest kline comes first.
+    Reversed,
+    /// Klines open a millisecond late.
+    OffGrid,
+    /// The first kline is missing.
+    Late,
+    /// A kline amid the others is missing.
+    Holed,
+}
+
+impl Spoiled {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Html, Self::CutOff, Self::Reversed, Self::OffGrid, Self::Late, Self::Holed];
+
+    /// Spoils the rows of a page.
+    pub(crate) fn spoil(self, klines: &mut Vec<Kline>) {
+        match self {
+            Self::Html | Self::CutOff => {}
+            Self::Reversed => klines.reverse(),
+            Self::OffGrid => {
+                for kline in klines {
+                    kline.open_time = kline.open_time.plus(1);
+                }
+            }
+            Self::Late => drop(klines.drain(..klines.len().min(1))),
+            Self::Holed if klines.len() > 2 => drop(klines.remove(klines.len() / 2)),
+            Self::Holed => klines.clear(),
+        }
+    }
+}
+
 impl Control {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
@@ -73,6 +114,12 @@ impl Control {
     /// to something; it stays open, and its pings are answered.
     pub fn silence_oldest(&self) {
         self.shared.hub.silence_oldest();
+    }
+
+    /// Makes every websocket half-open: it is neither read nor written any more and not closed, as
+    /// if a router had forgotten it. Those opened later work.
+    pub fn freeze_all(&self) {
+        self.shared.hub.freeze_all();
     }
 
     /// Lets all subscriptions to a symbol's trades (upper case) die, silently: a new one to the
@@ -179,8 +226,17 @@ impl Control {
 
     /// Answers the next `requests` REST requests with `status` and a body that is no JSON.
     pub fn fail_rest(&self, status: u16, requests: u32) {
+        self.fail(Failure::Status(status), requests);
+    }
+
+    /// Answers the next `requests` REST requests with 200 and something that is no answer.
+    pub fn spoil_rest(&self, spoiled: Spoiled, requests: u32) {
+        self.fail(Failure::Spoiled(spoiled), requests);
+    }
+
+    fn fail(&self, failure: Failure, requests: u32) {
         let mut failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        *failing = (requests > 0).then_some(Failing { status, requests });
+        *failing = (requests > 0).then_some(Failing { failure, requests });
     }
 
     /// Answers all REST requests with 418 and `banned until`, for so many milliseconds of the

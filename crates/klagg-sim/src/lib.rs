@@ -23,7 +23,7 @@ mod server;
 mod weight;
 
 pub use config::{Quirks, SimClock, SimConfig, SocketRules};
-pub use control::{Control, SimCounters};
+pub use control::{Control, SimCounters, Spoiled};
 pub use desk::{Desk, DeskAnswer, KlinesAsked};
 pub use error::SimError;
 pub use exchange::SimExchange;

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::market::Market;
 use crate::market::view::Sight;
 use crate::weight::WeightCounter;
-use crate::{SimConfig, SimCounters};
+use crate::{SimConfig, SimCounters, Spoiled};
 
 /// What all connections share.
 #[derive(Debug)]
@@ -39,11 +39,20 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
 }
 
-/// REST requests to be refused.
+/// REST requests that get no good answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Failing {
-    pub(crate) status: u16,
+    pub(crate) failure: Failure,
     pub(crate) requests: u32,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Failure {
+    /// It has this status, and a body that is no JSON.
+    Status(u16),
+    /// It says 200, and is this.
+    Spoiled(Spoiled),
 }
 
 /// Counters of what happened. Relaxed: each stands for itself.

@@ -198,7 +198,7 @@ impl Status {
                 connections_total: connections(&seen, |_| true) as u64,
             },
             silent: self.shared.pulses.silent().iter().map(|one| silence(one, &seen)).collect(),
-            problems: problems(&seen, &klines),
+            problems: problems(&seen, &klines, self.shared.rest.clock().machine_ahead_ms()),
             metrics: metrics::samples(&seen, &self.shared, &klines, backfill.as_ref()),
             histograms: metrics::histograms(&seen),
         }
@@ -252,8 +252,22 @@ fn mute(symbols: &BTreeSet<String>) -> Option<String> {
     })
 }
 
+/// The machine's clock, if it is off by more than this many milliseconds, as a sentence.
+const SKEW_MAX: u64 = 1_000;
+
+fn skew(ahead_ms: i64) -> Option<String> {
+    let direction = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    (ahead_ms.unsigned_abs() > SKEW_MAX).then(|| {
+        let seconds = ahead_ms.unsigned_abs() / 1_000;
+        format!(
+            "this machine's clock is {seconds} s {direction} the exchange's; klines do not depend \
+             on it, but times in logs do: set it"
+        )
+    })
+}
+
 /// What is wrong now, in sentences for people.
-fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
+fn problems(seen: &Seen, klines: &GlobalKlines, machine_ahead_ms: i64) -> Vec<String> {
     let told = seen.fallen.iter().chain(&seen.refused).chain(&seen.quarantined);
     let mut problems: Vec<String> = told.cloned().collect();
     for ((connection, copy), state) in &seen.sockets {
@@ -265,6 +279,7 @@ fn problems(seen: &Seen, klines: &GlobalKlines) -> Vec<String> {
         problems.push(format!("{} {what}: {why}", connection_name(*connection)));
     }
     problems.extend(mute(&seen.mute));
+    problems.extend(skew(machine_ahead_ms));
     if let Some(writer) = &seen.writer {
         let status = writer.status();
         if status.persist_stalled {

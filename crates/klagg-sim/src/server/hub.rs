@@ -27,6 +27,9 @@ pub(crate) enum Fate {
     Live,
     /// Too slow a reader: closed with 1008.
     Slow,
+    /// Half-open: neither read nor written any more, and not closed either, as if the network had
+    /// forgotten it.
+    Frozen,
     /// Cut without a word.
     Cut,
     /// The exchange stops.
@@ -337,6 +340,10 @@ impl Round<'_> {
             }
             let batch = std::mem::take(&mut client.batch);
             let count = batch.len();
+            if *client.fate.borrow() == Fate::Frozen {
+                Counts::add(&self.counts.frames_silenced, count as u64);
+                continue;
+            }
             // Relaxed: a bound on memory, not a hand-over.
             let queued = client.queued.fetch_add(count, Ordering::Relaxed) + count;
             if queued > frames_max || client.sender.try_send(batch).is_err() {

@@ -8,7 +8,8 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use klagg_wire::encode;
 
-use super::{Counts, Shared};
+use super::{Counts, Failure, Shared};
+use crate::Spoiled;
 use crate::weight::{Verdict, klines_weight};
 
 mod answer;
@@ -17,6 +18,8 @@ mod parameters;
 use self::answer::answer;
 use self::parameters::Parameters;
 
+/// A body that is no answer.
+const BROKEN: &str = "<html><body>broken on purpose</body></html>";
 const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
 
 /// A refusal: HTTP status, the exchange's code and words.
@@ -84,10 +87,14 @@ pub(crate) async fn serve(
     method: Method,
 ) -> Response {
     Counts::add(&shared.counts.requests, 1);
-    if let Some(status) = failure(&shared) {
-        Counts::add(&shared.counts.requests_failed, 1);
-        return reply(status, None, "<html><body>broken on purpose</body></html>".to_owned());
-    }
+    let spoiled = match failure(&shared) {
+        None => None,
+        Some(Failure::Spoiled(spoiled)) => Some(spoiled),
+        Some(Failure::Status(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            return reply(status, None, BROKEN.to_owned());
+        }
+    };
     let path = uri.path();
     let asked = Asked::of_path(path).filter(|_| method == Method::GET || method == Method::HEAD);
     let Some(asked) = asked else {
@@ -121,8 +128,12 @@ pub(crate) async fn serve(
         }
     };
     // Klines of a month take milliseconds: not on a thread that also sends trades.
-    let job = tokio::task::spawn_blocking(move || answer(&shared, asked, &parameters));
+    let job = tokio::task::spawn_blocking(move || answer(&shared, asked, &parameters, spoiled));
     match job.await {
+        Ok(Ok(_)) if spoiled == Some(Spoiled::Html) => {
+            reply(StatusCode::OK, Some(used), BROKEN.to_owned())
+        }
+        Ok(Ok(body)) if spoiled == Some(Spoiled::CutOff) => cut_off(body),
         Ok(Ok(body)) => reply(StatusCode::OK, Some(used), body),
         Ok(Err(refused)) => refuse(&refused, Some(used)),
         Err(error) => {
@@ -132,16 +143,25 @@ pub(crate) async fn serve(
     }
 }
 
-/// The status that this request is to fail with, if it is.
-fn failure(shared: &Shared) -> Option<StatusCode> {
+/// What is to be wrong with the answer to this request, if anything is.
+fn failure(shared: &Shared) -> Option<Failure> {
     let mut failing = shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
     let left = failing.as_mut()?;
-    let status = StatusCode::from_u16(left.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let failure = left.failure;
     left.requests -= 1;
     if left.requests == 0 {
         *failing = None;
     }
-    Some(status)
+    Counts::add(&shared.counts.requests_failed, 1);
+    Some(failure)
+}
+
+/// An answer whose connection ends amid the body.
+fn cut_off(mut body: String) -> Response {
+    let half = body.floor_char_boundary(body.len() / 2);
+    body.truncate(half);
+    let parts = [Ok(body), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
+    Response::new(Body::from_stream(futures_util::stream::iter(parts)))
 }
 
 fn refuse(refused: &Refused, used: Option<u32>) -> Response {

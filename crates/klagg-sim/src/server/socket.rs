@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use klagg_wire::request::{self, ClientRequest, Refusal};
-use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
+use tokio::time::{Instant as TokioInstant, sleep_until, timeout, timeout_at};
 
 use super::hub::{Fate, Inbox};
 use super::streams::{Route, in_url};
@@ -73,6 +73,8 @@ struct Session {
 /// What to do after an event.
 enum Next {
     GoOn,
+    /// Half-open from now on.
+    Freeze,
     /// Gone, or to be cut without a word.
     Drop,
     Close(&'static str),
@@ -107,8 +109,13 @@ impl Session {
                 }
             };
         }
-        if let Next::Close(reason) = next {
-            self.close(reason).await;
+        match next {
+            Next::Close(reason) => self.close(reason).await,
+            Next::Freeze => {
+                let over = inbox.fate.wait_for(|&fate| matches!(fate, Fate::Cut | Fate::Stop));
+                let _ = timeout_at(end, over).await;
+            }
+            Next::GoOn | Next::Drop => {}
         }
     }
 
@@ -132,7 +139,7 @@ impl Session {
             _ = inbox.fate.changed() => match fate(*inbox.fate.borrow()) {
                 // Half a frame may be written: nothing sensible can follow.
                 Next::Close(_) | Next::Drop => Next::Drop,
-                Next::GoOn => Next::GoOn,
+                next => next,
             },
             written = write => if written.is_ok() { Next::GoOn } else { Next::Drop },
         }
@@ -222,6 +229,7 @@ fn fate(fate: Fate) -> Next {
     match fate {
         Fate::Live => Next::GoOn,
         Fate::Slow => Next::Close("Too slow"),
+        Fate::Frozen => Next::Freeze,
         Fate::Cut | Fate::Stop => Next::Drop,
     }
 }

@@ -1,7 +1,7 @@
 //! Breaking it on purpose.
 
 use klagg_kline::{Period, TradeId, UnixMillis};
-use klagg_sim::{Oracle, SimError};
+use klagg_sim::{Oracle, SimError, Spoiled};
 use klagg_wire::{Decoder, StreamEvent};
 
 use crate::client::{Client, get, soon, until};
@@ -80,6 +80,43 @@ async fn rest_fails_as_often_as_it_is_told() {
         assert_eq!(get(&exchange, "/fapi/v1/ping").await.status, expected);
     }
     assert_eq!(exchange.stop().await.unwrap().requests_failed, 2);
+}
+
+#[tokio::test]
+async fn answers_are_spoiled_as_they_are_told_to_be() {
+    let exchange = exchange().await;
+    let path = "/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=5";
+    exchange.control().spoil_rest(Spoiled::Html, 1);
+    let reply = get(&exchange, path).await;
+    assert_eq!((reply.status, reply.body.starts_with('<')), (200, true), "{}", reply.body);
+    let rows = |body: &str| klagg_wire::rest::klines(body.as_bytes(), Period::M1);
+    for (spoiled, readable) in [
+        (Spoiled::Reversed, None),
+        (Spoiled::OffGrid, None),
+        (Spoiled::Holed, Some(4)),
+        (Spoiled::Late, Some(4)),
+    ] {
+        exchange.control().spoil_rest(spoiled, 1);
+        let body = get(&exchange, path).await.body;
+        assert_eq!(rows(&body).ok().map(|rows| rows.len()), readable, "{spoiled:?}: {body}");
+    }
+    assert_eq!(rows(&get(&exchange, path).await.body).unwrap().len(), 5);
+    assert_eq!(exchange.stop().await.unwrap().requests_failed, 5);
+}
+
+#[tokio::test]
+async fn half_open_sockets_say_nothing_more_and_new_ones_do() {
+    let exchange = exchange().await;
+    let control = exchange.control();
+    let mut client = Client::connect(&exchange, "/market/ws/btcusdt@aggTrade").await;
+    client.text().await;
+    control.freeze_all();
+    let mut other = Client::connect(&exchange, "/market/ws/btcusdt@aggTrade").await;
+    until("frames are kept back", || control.counters().frames_silenced > 5).await;
+    other.text().await;
+    assert_eq!(control.connections(), 2, "nobody was cut");
+    // The exchange can end nevertheless.
+    exchange.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 /* Stands between a process and its disk (LD_PRELOAD): logs every write, truncation, sync and
- * unlinking below one folder, and fails or delays them when told to.
+ * unlinking below one folder, and fails or delays them when told to. And between it and the
+ * machine's clock, which it sets.
  *
  * KLAGG_DISK_FOLDER   the folder; nothing else is touched or seen
  * KLAGG_DISK_LOG      optional: where records are appended, one `write` each, so that whoever
@@ -41,6 +42,7 @@ struct control {
     int32_t syncs_failed;      /* the same */
     int32_t syncs;             /* how many were asked for */
     int32_t syncs_after_error; /* how many were asked for on a file that had failed one */
+    int32_t clock_ahead_s;     /* the clock is so far ahead, or behind if negative */
 };
 
 static struct control none;
@@ -196,5 +198,11 @@ int unlink(const char *path) {
     const char *name = below(path);
     int result = real_unlink(path);
     if (name && !result) put(UNLINK, name, 0, 0, NULL);
+    return result;
+}
+
+int clock_gettime(clockid_t id, struct timespec *time) {
+    int result = (int)syscall(SYS_clock_gettime, id, time);
+    if (!result && id == CLOCK_REALTIME) time->tv_sec += control->clock_ahead_s;
     return result;
 }

@@ -86,10 +86,11 @@ pub(crate) enum Field {
     SyncsFailed,
     Syncs,
     SyncsAfterError,
+    ClockAheadS,
 }
 
 impl Control {
-    const FIELDS: usize = 9;
+    const FIELDS: usize = 10;
 
     /// The control of this very process, if a test started it under the shim.
     pub(crate) fn of_this_process() -> Option<Self> {

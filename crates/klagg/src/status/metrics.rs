@@ -219,6 +219,9 @@ fn requests(samples: &mut Samples, rest: &RestClient) {
     samples.add(Counter, "rest_refused", "REST requests refused for what they ask", counts.refused);
     samples.add(Counter, "rest_rejected", "REST answers that are not one", counts.pages_rejected);
     samples.add(Counter, "rest_weight", "Weight spent", weight.spent_total);
+    let skew = rest.clock().machine_ahead_ms().unsigned_abs();
+    let help = "How far this machine's clock is off the exchange's, at least, in milliseconds";
+    samples.add(Gauge, "clock_skew_ms", help, skew);
     samples.add(Gauge, "rest_weight_minute", "Weight in the last minute", weight.used.into());
     samples.add(Gauge, "rest_weight_allowance", "Weight allowed a minute", weight.allowance.into());
 }

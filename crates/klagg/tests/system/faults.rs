@@ -1,6 +1,7 @@
 //! The exchange broken on purpose: whatever it does, what is stored in the end is the truth.
 
 use klagg_kline::{KlineStatus, Period, TradeId};
+use klagg_sim::Spoiled;
 
 use crate::market::{Market, PATIENCE, START, wait_for_market};
 use crate::process::{figure, wait_until};
@@ -98,6 +99,31 @@ fn while_requests_fail_the_feed_goes_on_and_afterwards_all_is_confirmed() {
     let asked = market.exchange().control().counters().requests_failed;
     assert!((1..=400).contains(&asked), "{asked} requests to an exchange that answers nobody");
     market.exchange().control().fail_rest(500, 0);
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
+
+#[test]
+fn answers_that_are_none_are_refused_and_asked_for_again() {
+    let market = Market::open(17, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    for spoiled in Spoiled::ALL {
+        let refused = || {
+            let names = ["klagg_pages_refused_total", "klagg_pages_failed_total"];
+            names.into_iter().map(|name| figure(&admin, name)).sum::<f64>()
+        };
+        let before = refused();
+        market.exchange().control().spoil_rest(spoiled, u32::MAX);
+        wait_until(&format!("{spoiled:?} is refused"), PATIENCE, || refused() > before + 1.5);
+    }
+    market.exchange().control().spoil_rest(Spoiled::Html, 0);
     let whole = Period::M1.next_open_time(market.exchange().now());
     wait_until_confirmed(&admin, whole);
     stop(klagg);

@@ -177,13 +177,17 @@ fn raw_fills_make_the_exchanges_own_klines_without_a_correction() {
     let market = Market::open_with(23, FACTOR, quirks);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let (klagg, _, admin) = start(&market, folder, &["feed.stream=trade"]);
+    // Meanwhile sockets are replaced again and again.
+    let sets = ["feed.stream=trade", "feed.rotate_after_seconds=4", "engine.hold_ms=20000"];
+    let (klagg, _, admin) = start(&market, folder, &sets);
     wait_until_confirmed(&admin, minutes_after_start(8));
     let figure = |name: &str| metric(&admin, name).unwrap_or(0.0);
     assert!(figure("klagg_feed_off_market_total") > 0.5, "what is not of the market was dropped");
     assert!(figure("klagg_confirmed_equal_total") > 30.0, "minutes that were folded here");
     assert!(figure("klagg_straddle_corrected_total") < 0.5, "none of them differed");
     assert!(figure("klagg_gaps_total") < 0.5, "ids left out are no holes");
+    assert!(figure("klagg_feed_rotations_total") > 1.5, "sockets were replaced");
+    assert!(figure("klagg_interruptions_total") < 0.5, "and nothing was missed");
     stop(klagg);
     let stored = Stored::read(folder);
     assert!(stored.compare(&market.oracle(), START) > 8);

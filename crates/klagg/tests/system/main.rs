@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a test says what it skips, and why")]
 
 mod broken;
+mod clock;
 mod disk;
 mod faults;
 mod listings;
@@ -17,5 +18,6 @@ mod refusals;
 mod shim;
 mod silence;
 mod sockets;
+mod start;
 mod stores;
 mod truth;

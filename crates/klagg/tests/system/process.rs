@@ -41,6 +41,11 @@ impl Klagg {
         Self { child, lines, said: Vec::new(), reader: Some(reader) }
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The first line from now on that holds `words`, waited for.
     ///
     /// # Panics
@@ -70,7 +75,7 @@ impl Klagg {
     pub(crate) fn interrupt(mut self) -> (ExitStatus, Duration, Vec<String>) {
         let asked = now();
         let signalled = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
+            .args(["-INT", &self.id().to_string()])
             .status()
             .expect("kill runs");
         assert!(signalled.success(), "the process is there to be signalled");

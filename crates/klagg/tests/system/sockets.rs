@@ -1,11 +1,13 @@
 //! Sockets that are replaced, doubled, cut and muted: where another carries the same, nobody
 //! notices.
 
+use std::time::Duration;
+
 use klagg_kline::{KlineStatus, Period, UnixMillis};
 
 use crate::market::{Market, PATIENCE, START, wait_for_market};
-use crate::process::{figure, wait_until};
-use crate::truth::{FACTOR, Stored, start, stop};
+use crate::process::{figure, now, wait_until};
+use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
 
 /// Settings under which what is stored is what was folded here, and nothing repairs it.
 const UNREPAIRED: &str = "backfill.confirm=false";
@@ -91,4 +93,29 @@ fn of_two_copies_one_may_be_cut_or_fall_silent_and_no_minute_is_provisional() {
     assert!(figure(&admin, "klagg_interruptions_total") < 0.5, "one copy was always there");
     stop(klagg);
     assert_unbroken(&market, folder, (from, to));
+}
+
+#[test]
+fn sockets_that_are_half_open_are_replaced_within_fifteen_seconds() {
+    let market = Market::open(23, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (mut klagg, _, admin) = start(&market, folder, &[]);
+    wait_until("trades are folded", PATIENCE, || figure(&admin, "klagg_trades_total") > 20.0);
+    market.exchange().control().freeze_all();
+    let frozen_at = now();
+    let line = klagg.wait_for("open but silent", PATIENCE);
+    assert!(line.contains("/market"), "{line}");
+    let trades = figure(&admin, "klagg_trades_total");
+    wait_until("trades flow again", PATIENCE, || figure(&admin, "klagg_trades_total") > trades);
+    let took = frozen_at.elapsed();
+    // The rest is for a machine that is busy.
+    assert!(took < Duration::from_secs(15 + 5), "{took:?}");
+    assert!(figure(&admin, "klagg_interruptions_total") > 0.5, "what was missed is doubtful");
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(&admin, whole);
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
 }

@@ -39,6 +39,17 @@ impl Hub {
         }
     }
 
+    /// Makes all connections half-open; those that come later are not.
+    pub(crate) fn freeze_all(&self) {
+        for client in self.state().clients.values() {
+            client.fate.send_if_modified(|fate| {
+                let is_live = *fate == Fate::Live;
+                *fate = if is_live { Fate::Frozen } else { *fate };
+                is_live
+            });
+        }
+    }
+
     /// Forgets who subscribed to a symbol's trades, though clients still believe they did.
     pub(crate) fn kill_streams(&self, symbol: &str) {
         for stream in self.state().streams.iter_mut().flat_map(HashMap::values_mut) {

@@ -7,6 +7,7 @@ use klagg_wire::encode;
 use klagg_wire::rest::{AggTradeRow, ExchangeInfo, SymbolInfo, TradeRow};
 
 use super::{Asked, Parameters, Refused};
+use crate::Spoiled;
 use crate::market::listing::NEVER;
 use crate::market::symbol::MINUTE;
 use crate::market::tape::{Aggregate, Tape};
@@ -26,6 +27,7 @@ pub(crate) fn answer(
     shared: &Shared,
     asked: Asked,
     parameters: &Parameters,
+    spoiled: Option<Spoiled>,
 ) -> Result<String, Refused> {
     let mut body = String::new();
     match asked {
@@ -34,13 +36,13 @@ pub(crate) fn answer(
         Asked::ExchangeInfo => encode::exchange_info(&mut body, &exchange_info(shared)),
         Asked::Klines => {
             let listed = listed(shared, &parameters.symbol("symbol")?)?;
-            klines(shared, &listed, parameters, &mut body)?;
+            klines(shared, &listed, (parameters, spoiled), &mut body)?;
         }
         Asked::ContinuousKlines => {
             let pair = parameters.symbol("pair")?;
             let contract = parameters.symbol("contractType")?;
             let listed = shared.market.continuous(&pair, &contract).ok_or_else(unknown)?;
-            klines(shared, &listed, parameters, &mut body)?;
+            klines(shared, &listed, (parameters, spoiled), &mut body)?;
         }
         Asked::AggTrades => {
             let listed = listed(shared, &parameters.symbol("symbol")?)?;
@@ -94,13 +96,16 @@ fn exchange_info(shared: &Shared) -> ExchangeInfo {
 fn klines(
     shared: &Shared,
     listed: &Listed,
-    parameters: &Parameters,
+    (parameters, spoiled): (&Parameters, Option<Spoiled>),
     body: &mut String,
 ) -> Result<(), Refused> {
     let period = parameters.period()?;
     let limit = parameters.limit(ROWS_USUAL, KLINES_MAX)?;
     let (from, to) = parameters.times()?;
-    let klines = listed.klines(period, Range { from, to, limit }, shared.sight());
+    let mut klines = listed.klines(period, Range { from, to, limit }, shared.sight());
+    if let Some(spoiled) = spoiled {
+        spoiled.spoil(&mut klines);
+    }
     encode::kline_rows(body, &klines, period, listed.symbol.precision);
     Ok(())
 }
