@@ -6,6 +6,7 @@
 //! - What a method returns was validated: rows ascending, on the grid, within what was asked.
 
 mod answer;
+mod date;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use self::answer::{
     beginning_of, check_agg_trades, check_klines, header_number, note_used_weight, read_body,
     transport,
 };
+use self::date::http_date;
 use crate::address::{PlainText, Purpose, Scheme, check_address};
 use crate::backoff::Backoff;
 use crate::clock::{ExchangeClock, random};
@@ -308,6 +310,7 @@ impl RestClient {
     async fn refused(&self, route: &'static str, answer: Response) -> BinanceError {
         let status = answer.status().as_u16();
         let retry_after_s = header_number(&answer, "retry-after");
+        let told_at = answer.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
         let body = read_body(route, answer, ERROR_BYTES_MAX).await.unwrap_or_default();
         let (code, message) = match klagg_wire::rest::api_error(&body) {
             Some(error) => (error.code, error.message),
@@ -315,7 +318,7 @@ impl RestClient {
         };
         let refusal = match status {
             429 => Refusal::TooMany { retry_after_s },
-            418 => Refusal::Banned { retry_after_s, until: banned_until(&message) },
+            418 => Refusal::Banned { retry_after_s, until: banned_until(&message), told_at },
             403 => Refusal::Forbidden,
             408 | 500..=599 => return BinanceError::Unavailable { route, status, message },
             _ => return BinanceError::Refused { route, status, code, message },

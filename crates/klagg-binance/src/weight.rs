@@ -72,6 +72,9 @@ pub enum Refusal {
         retry_after_s: Option<i64>,
         /// End of the ban by the exchange's clock, if the message told it.
         until: Option<UnixMillis>,
+        /// The exchange's time, if the answer had a readable `Date`: then no clock of ours is
+        /// needed to say how long the ban lasts.
+        told_at: Option<UnixMillis>,
     },
     /// HTTP 403: the firewall before the exchange.
     Forbidden,
@@ -262,18 +265,44 @@ impl WeightBudget {
         let after = |seconds: i64| now.plus(seconds.clamp(0, BLOCK_MS_MAX / 1_000) * 1_000);
         let until = match refusal {
             Refusal::TooMany { retry_after_s: None } => self.next_minute(now),
-            Refusal::Banned { until: Some(until), .. } => {
-                until.plus(TURN_MARGIN_MS).plus(-self.offset_ms).max(now)
+            Refusal::TooMany { retry_after_s: Some(seconds) } => after(seconds),
+            Refusal::Banned { retry_after_s, until, told_at } => {
+                self.ban_ends(now, retry_after_s.map(after), (until, told_at))
             }
-            Refusal::TooMany { retry_after_s: Some(seconds) }
-            | Refusal::Banned { retry_after_s: Some(seconds), .. } => after(seconds),
-            Refusal::Banned { .. } => now.plus(BAN_MS_MIN),
             Refusal::Forbidden => now.plus(FORBIDDEN_MS),
         };
         let until = until.min(now.plus(BLOCK_MS_MAX));
         let until = self.blocked_until.map_or(until, |earlier| earlier.max(until));
         self.blocked_until = Some(until);
         until
+    }
+
+    /// When a ban ends, by our clock: the latest of what the exchange said, as far as that can be
+    /// told. A duration needs no clock; nor does an end beside the exchange's own time. An end
+    /// alone is read by our clock, which is believed less than a duration, and not at all before
+    /// it was measured.
+    fn ban_ends(
+        &self,
+        now: UnixMillis,
+        after: Option<UnixMillis>,
+        (until, told_at): (Option<UnixMillis>, Option<UnixMillis>),
+    ) -> UnixMillis {
+        let Some(until) = until.map(|until| until.plus(TURN_MARGIN_MS)) else {
+            return after.unwrap_or_else(|| now.plus(BAN_MS_MIN));
+        };
+        let by_our_clock = until.plus(-self.offset_ms);
+        let is_measured = self.offset_ms != 0;
+        match (after, told_at) {
+            (after, Some(told_at)) => {
+                after.max(Some(now.plus(until.since(told_at)))).unwrap_or(now)
+            }
+            (Some(after), None) if is_measured => {
+                after.max(by_our_clock.min(after.plus(MINUTE_MS)))
+            }
+            (Some(after), None) => after,
+            (None, None) if is_measured => by_our_clock.max(now),
+            (None, None) => by_our_clock.max(now.plus(BAN_MS_MIN)),
+        }
     }
 
     /// The state at `now`.

@@ -46,6 +46,13 @@ fn a_name_listed_anew_on_the_same_day_while_the_process_was_down_is_another_symb
 }
 
 #[test]
+fn a_process_that_stood_still_knows_of_its_ban_once_it_has_read_of_it() {
+    let faults =
+        [fault(2_000, Kind::Banned, 8_382, 7_067), fault(2_000, Kind::Suspend, 13_440, 5_532)];
+    holds(33_327, &faults);
+}
+
+#[test]
 fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
     let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
     holds(35, &faults);

@@ -37,18 +37,57 @@ fn retry_after_and_ban_are_obeyed_and_never_shortened() {
     let message = "Way too many requests; IP(1.2.3.4) banned until 1700000900000. Please use";
     let until = banned_until(message).unwrap();
     assert_eq!(until, UnixMillis(1_700_000_900_000));
-    let local = budget.refuse(at(0), Refusal::Banned { retry_after_s: None, until: Some(until) });
+    let local = budget.refuse(at(0), banned(None, Some(until), None));
     assert_eq!(local, UnixMillis(1_700_000_900_000 + 1_000 + TURN_MARGIN_MS));
     let again = budget.refuse(at(10), Refusal::TooMany { retry_after_s: Some(3) });
     assert_eq!(again, local, "a shorter refusal does not shorten a longer one");
     assert_eq!(budget.status(at(20)).refusals_total, 2);
 
     let mut budget = WeightBudget::new(2_400, 80);
-    let unknown = Refusal::Banned { retry_after_s: None, until: None };
-    assert_eq!(budget.refuse(at(0), unknown), at(BAN_MS_MIN));
+    assert_eq!(budget.refuse(at(0), banned(None, None, None)), at(BAN_MS_MIN));
     let mut budget = WeightBudget::new(2_400, 80);
     let endless = Refusal::TooMany { retry_after_s: Some(i64::MAX) };
     assert_eq!(budget.refuse(at(0), endless), at(BLOCK_MS_MAX));
+}
+
+fn banned(
+    retry_after_s: Option<i64>,
+    until: Option<UnixMillis>,
+    told_at: Option<UnixMillis>,
+) -> Refusal {
+    Refusal::Banned { retry_after_s, until, told_at }
+}
+
+#[test]
+fn the_end_of_a_ban_needs_no_clock_of_ours_where_the_exchange_says_more() {
+    // Of everything that is told, the exchange is `skew` ahead of us; the ban lasts for a while.
+    let check = |skew: i64, is_measured: bool, told: [Option<i64>; 3], expected: i64| {
+        let mut budget = WeightBudget::new(2_400, 80);
+        if is_measured {
+            budget.set_offset(skew);
+        }
+        let [retry_after_s, until, told_at] = told;
+        let theirs = |time: Option<i64>| time.map(|millis| at(millis + skew));
+        let until = budget.refuse(at(0), banned(retry_after_s, theirs(until), theirs(told_at)));
+        assert_eq!(until, at(expected), "{told:?}, {skew} ms, measured: {is_measured}");
+    };
+    let end = 90_000 + TURN_MARGIN_MS;
+    for skew in [-7_200_000, -5_000, 5_000, 7_200_000] {
+        // Beside the exchange's own time, which is cut to the second.
+        check(skew, false, [None, Some(90_000), Some(-999)], end + 999);
+        check(skew, true, [Some(60), Some(90_000), Some(0)], end);
+        check(skew, false, [Some(120), Some(90_000), Some(0)], 120_000);
+        // A duration, before our clock was measured.
+        check(skew, false, [Some(90), Some(90_000), None], 90_000);
+        // By our clock.
+        check(skew, true, [Some(60), Some(90_000), None], end);
+        check(skew, true, [None, Some(90_000), None], end);
+        // It stood still for hours since it was measured.
+        check(skew, true, [Some(60), Some(9_000_000), None], 120_000);
+    }
+    // Nobody knows what time it is over there: as long as the shortest ban at least.
+    check(-7_200_000, false, [None, Some(90_000), None], BAN_MS_MIN);
+    check(7_200_000, false, [None, Some(90_000), None], 7_200_000 + end);
 }
 
 #[test]

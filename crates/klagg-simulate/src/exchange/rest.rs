@@ -62,8 +62,12 @@ pub(crate) enum Reply {
     TooMany {
         retry_after_s: i64,
     },
+    /// As bans come: with a duration, or an end by the exchange's clock, or both; beside the time
+    /// of the answer, to the second.
     Banned {
-        retry_after_s: i64,
+        retry_after_s: Option<i64>,
+        until: Option<Millis>,
+        told_at: Millis,
     },
     /// Nothing comes back.
     Silence,
@@ -102,8 +106,7 @@ impl Rest {
             Verdict::Served { used } => used,
             Verdict::TooMany { retry_after_s } => return (Reply::TooMany { retry_after_s }, None),
             Verdict::Banned { until } => {
-                let retry_after_s = (until - now) / 1_000 + 1;
-                return (Reply::Banned { retry_after_s }, None);
+                return (banned(now, until, self.answered), None);
             }
         };
         let dice = chance_at(asked.seed, 0x4e57, self.answered);
@@ -142,6 +145,12 @@ impl Rest {
         };
         (reply, Some(used))
     }
+}
+
+fn banned(now: Millis, until: Millis, answered: u64) -> Reply {
+    let retry_after_s = Some((until - now) / 1_000 + 1).filter(|_| !answered.is_multiple_of(3));
+    let until = Some(until).filter(|_| answered % 3 < 2);
+    Reply::Banned { retry_after_s, until, told_at: now - now.rem_euclid(1_000) }
 }
 
 /// The newest listing of a name.

@@ -26,10 +26,14 @@ pub(crate) struct Weights {
     /// Times and weights of what we sent in the last minute, since the process started.
     rolling: VecDeque<(Millis, u32)>,
     banned_until: Millis,
-    /// When our last refusal was on its way to us: what we send after it is our own fault.
-    refused_at: Option<Millis>,
+    /// Whether the count of this minute was exceeded.
+    refused: bool,
+    /// When its refusal was read by our process: what is sent after that is its own fault. Not
+    /// when it must have arrived: a process that stood still reads what waits for it one by one,
+    /// and may send before it comes to the refusal.
+    refusal_read_at: Option<Millis>,
     /// The same for a ban.
-    ban_known_at: Option<Millis>,
+    ban_read_at: Option<Millis>,
     pub(crate) broken: Vec<String>,
 }
 
@@ -42,8 +46,9 @@ impl Weights {
             ours: 0,
             rolling: VecDeque::new(),
             banned_until: 0,
-            refused_at: None,
-            ban_known_at: None,
+            refused: false,
+            refusal_read_at: None,
+            ban_read_at: None,
             broken: Vec::new(),
         }
     }
@@ -51,14 +56,25 @@ impl Weights {
     fn advance(&mut self, now: Millis) {
         let minute = now.div_euclid(MINUTE);
         if minute != self.minute {
-            (self.minute, self.used, self.ours, self.refused_at) = (minute, 0, 0, None);
+            (self.minute, self.used, self.ours) = (minute, 0, 0);
+            (self.refused, self.refusal_read_at) = (false, None);
         }
     }
 
     /// A new process knows nothing of what the old one spent.
     pub(crate) fn forget_rolling(&mut self) {
         self.rolling.clear();
-        (self.refused_at, self.ban_known_at) = (None, None);
+        (self.refusal_read_at, self.ban_read_at) = (None, None);
+    }
+
+    /// Our process has read a refusal, or that it is banned.
+    pub(crate) fn read(&mut self, now: Millis, is_ban: bool) {
+        self.advance(now);
+        if is_ban && now < self.banned_until {
+            self.ban_read_at.get_or_insert(now);
+        } else if !is_ban && self.refused {
+            self.refusal_read_at.get_or_insert(now);
+        }
     }
 
     /// Somebody else at our address has spent so much.
@@ -75,13 +91,12 @@ impl Weights {
     pub(crate) fn charge(&mut self, now: Millis, sent: Millis, weight: u32) -> Verdict {
         self.advance(now);
         if now < self.banned_until {
-            if self.ban_known_at.is_some_and(|at| sent > at) {
+            if self.ban_read_at.is_some_and(|at| sent > at) {
                 self.broken.push("a request while we knew of our ban".to_owned());
             }
-            self.ban_known_at.get_or_insert(now + 5_000);
             return Verdict::Banned { until: self.banned_until };
         }
-        self.ban_known_at = None;
+        self.ban_read_at = None;
         self.used += weight;
         self.ours += weight;
         self.rolling.push_back((now, weight));
@@ -99,12 +114,12 @@ impl Weights {
         if self.ours > most {
             self.broken.push("our own weight brought 429".to_owned());
         }
-        if self.refused_at.is_some_and(|at| sent > at) {
+        if self.refusal_read_at.is_some_and(|at| sent > at) {
             self.banned_until = now + 2 * MINUTE;
             self.broken.push("a request after 429: banned".to_owned());
             return Verdict::Banned { until: self.banned_until };
         }
-        self.refused_at.get_or_insert(now + 5_000);
+        self.refused = true;
         Verdict::TooMany { retry_after_s: (MINUTE - now.rem_euclid(MINUTE)) / 1_000 + 1 }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use klagg_backfill::RequestId;
 use klagg_binance::{Priority, Refusal, WeightBudget, WeightStatus};
+use klagg_kline::UnixMillis;
 
 use crate::agenda::Millis;
 use crate::exchange::rest::{Ask, Reply};
@@ -112,9 +113,9 @@ impl Client {
                 let retry_after_s = Some(retry_after_s);
                 self.budget.refuse(local, Refusal::TooMany { retry_after_s });
             }
-            Reply::Banned { retry_after_s } => {
-                let (retry_after_s, until) = (Some(retry_after_s), None);
-                self.budget.refuse(local, Refusal::Banned { retry_after_s, until });
+            Reply::Banned { retry_after_s, until, told_at } => {
+                let (until, told_at) = (until.map(UnixMillis), Some(UnixMillis(told_at)));
+                self.budget.refuse(local, Refusal::Banned { retry_after_s, until, told_at });
             }
             _ => {}
         }

@@ -73,6 +73,11 @@ impl World {
         let answer = (&reply, used);
         let asker = process.client.answered(self.now, &process.clock, number, answer);
         let Some(asker) = asker else { return };
+        match reply {
+            Reply::TooMany { .. } => self.exchange.rest.weights.read(self.now, false),
+            Reply::Banned { .. } => self.exchange.rest.weights.read(self.now, true),
+            _ => {}
+        }
         match asker {
             Asker::Clock => {
                 if let Reply::Time(server) = reply {
