@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot start the program has failed")]
 #![expect(clippy::print_stdout, reason = "a test says what it skips, and why")]
 
+mod archive;
 mod broken;
 mod clock;
 mod disk;
