@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+use rusqlite::ErrorCode;
 
 /// What can go wrong between klagg and its disk. Each text is one sentence for a person.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,12 @@ pub enum StoreError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// There is no database to be read.
+    #[error("`{}` holds no store: name the data folder of a klagg that has run", path.display())]
+    NoStore {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder or the database cannot be written to.
     #[error("`{}` cannot be written to: the store needs a data folder of its own", path.display())]
     ReadOnly {
@@ -23,7 +30,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another instance holds the lock file.
-    #[error("another klagg{} already uses the data folder `{}`",
+    #[error("another klagg{} already uses the data folder `{}`: end it first, or name another folder",
         process.map_or(String::new(), |id| format!(" (process {id})")), directory.display())]
     InUse {
         /// The data folder.
@@ -32,19 +39,21 @@ pub enum StoreError {
         process: Option<u32>,
     },
     /// A file of the store is a symbolic link, which could lead anywhere.
-    #[error("`{}` is a symbolic link, which the store does not follow", path.display())]
+    #[error("`{}` is a symbolic link, which the store does not follow: name the folder where the file \
+        itself lies", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,
     },
     /// The database belongs to another program.
-    #[error("`{}` is a database of another program", path.display())]
+    #[error("`{}` is a database of another program: name another data folder", path.display())]
     NotOurs {
         /// The database.
         path: PathBuf,
     },
     /// The database was written by a newer klagg.
-    #[error("`{}` has schema version {found}, written by a newer klagg; this one knows {known}",
+    #[error("`{}` has schema version {found}, written by a newer klagg; this one knows {known}: use the \
+        newer one",
         path.display())]
     NewerSchema {
         /// The database.
@@ -142,8 +151,8 @@ pub enum StoreError {
         source: Box<StoreError>,
     },
     /// SQLite refused: disk full, input or output failed, busy, …
-    #[error("database: {0}")]
-    Database(#[source] rusqlite::Error),
+    #[error("{}", words(.0))]
+    Database(rusqlite::Error),
 }
 
 impl StoreError {
@@ -153,5 +162,16 @@ impl StoreError {
             self,
             Self::Database(_) | Self::Unusable { .. } | Self::ReadOnly { .. } | Self::WriterBusy
         )
+    }
+}
+
+/// What SQLite says, in words that help; its number for what is rare.
+fn words(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(failure) if failure.code == ErrorCode::DiskFull => {
+            "the disk that holds the database is full: make room".to_owned()
+        }
+        Some(failure) => format!("database: {error} (SQLite's code {})", failure.extended_code),
+        None => format!("database: {error}"),
     }
 }

@@ -51,11 +51,14 @@ impl Folder {
 
     /// The database of a data folder that somebody else may hold; makes nothing.
     pub(crate) fn find(directory: &Path) -> Result<PathBuf, StoreError> {
-        let directory =
-            fs::canonicalize(directory).map_err(|source| unusable(directory, source))?;
-        let database = directory.join(DATABASE);
+        let missing = |path: &Path, source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::NoStore { path: directory.to_owned() },
+            _ => unusable(path, source),
+        };
+        let folder = fs::canonicalize(directory).map_err(|source| missing(directory, source))?;
+        let database = folder.join(DATABASE);
         refuse_link(&database)?;
-        fs::metadata(&database).map_err(|source| unusable(&database, source))?;
+        fs::metadata(&database).map_err(|source| missing(&database, source))?;
         Ok(database)
     }
 

@@ -74,6 +74,7 @@ pub use counters::{BadRow, SourceCounters};
 pub use error::TapeError;
 pub use frames::{Frame, FrameReader};
 pub use klines::{KlineOrigin, KlineSource, SourceKline};
+pub use name::NameFacts;
 pub use plain::read_plain;
 pub use source::SourceOptions;
 pub use tape::{TapeHeader, TapeWriter};

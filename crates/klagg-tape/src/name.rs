@@ -3,6 +3,8 @@
 //! The exchange's dumps are called `SYMBOL-KIND-DATE…`, KIND being `aggTrades`, `trades`, `klines`
 //! or a period (`1m` … `1mo`). A name of another shape tells nothing.
 
+use std::path::Path;
+
 use klagg_kline::Period;
 
 /// Longest name of a symbol. The exchange's longest had 17 characters in 2026.
@@ -10,11 +12,20 @@ pub(crate) const SYMBOL_BYTES_MAX: usize = 64;
 
 const KINDS: [&str; 6] = ["aggTrades", "aggTrade", "trades", "trade", "klines", "kline"];
 
-/// Symbol and, for klines, period.
+/// What the name of a dump tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NameFacts {
-    pub(crate) symbol: String,
-    pub(crate) period: Option<Period>,
+pub struct NameFacts {
+    /// Whose trades or klines it holds.
+    pub symbol: String,
+    /// Of klines, how long they are.
+    pub period: Option<Period>,
+}
+
+impl NameFacts {
+    /// What a file's name tells, without its folders; `None` if it is not named as dumps are.
+    pub fn of(path: &Path) -> Option<Self> {
+        facts(path.file_name()?.to_str()?)
+    }
 }
 
 /// What `name`, without its folders, tells.

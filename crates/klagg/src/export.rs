@@ -8,6 +8,7 @@
 //! - A file is replaced only by a whole one. What could not be read is said, and ends with
 //!   status 1.
 
+mod held;
 mod output;
 pub(crate) mod pages;
 mod parquet;
@@ -21,7 +22,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use klagg_kline::{KlineStatus, Period, UnixMillis};
-use klagg_store::{StoreReader, StoredSymbol};
+use klagg_store::{StoreError, StoreReader, StoredSymbol};
 
 use crate::exit::Exit;
 use crate::export::output::Output;
@@ -94,6 +95,18 @@ struct Tally {
 /// # Errors
 /// If the store cannot be read, a symbol is not in it, or the klines cannot be written.
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<Exit> {
+    export(args).map_err(advised)
+}
+
+/// The error, and of a damaged store who says what to do.
+pub(crate) fn advised(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(StoreError::Corrupt { .. }) => anyhow::anyhow!("{error:#}: see `klagg doctor`"),
+        _ => error,
+    }
+}
+
+fn export(args: &ExportArgs) -> anyhow::Result<Exit> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
@@ -118,6 +131,12 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<Exit> {
         };
         let cut = if is_whole { "" } else { "; the reader went away" };
         say(&format!("{} klines written{unsure}{cut}", tally.klines));
+    }
+    let held = held::held(&reader, &symbols)?;
+    let is_held = |period| held.iter().any(|&(held, ..)| held == period);
+    let is_nothing = tally.klines == 0 && tally.damaged == 0 && is_whole && !args.quiet;
+    if is_nothing || !args.periods.iter().all(|&period| is_held(period)) {
+        say(&format!("warning: {}", held::sentence(&held)));
     }
     Ok(if tally.damaged > 0 { Exit::Different } else { Exit::Success })
 }

@@ -28,6 +28,7 @@ use klagg_store::{Store, StoreConfig};
 use klagg_tape::SourceOptions;
 
 use crate::exit::Exit;
+use crate::export::advised;
 use crate::import::judge::Rules;
 use crate::import::survey::{Refusal, Survey};
 use crate::logs::say;
@@ -71,6 +72,10 @@ struct Tally {
 /// # Errors
 /// If the store cannot be held or written. What was committed before stays.
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<Exit> {
+    import_all(args).map_err(advised)
+}
+
+fn import_all(args: &ImportArgs) -> anyhow::Result<Exit> {
     let config = StoreConfig::new(&args.data_dir);
     // Held before the files are read: that another klagg runs should not be told after an hour.
     let held = match has_store(&args.data_dir) {

@@ -2,7 +2,6 @@
 //! itself.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,8 +50,7 @@ impl StoreReader {
         let connection = open_reader(&path, busy_timeout)?;
         check_identity(&connection, &path)?;
         if schema_version(&connection, &path)? == 0 {
-            let source = io::Error::new(io::ErrorKind::NotFound, "no klagg has filled it yet");
-            return Err(StoreError::Unusable { path, source });
+            return Err(StoreError::NoStore { path: directory.to_owned() });
         }
         Ok(Self { connection, path })
     }

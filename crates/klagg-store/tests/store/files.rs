@@ -191,3 +191,15 @@ fn a_reader_sees_commits_but_cannot_write() {
     let read = reader.read(klagg_kline::SymbolId(0), klagg_kline::Period::M1, &query).unwrap();
     assert_eq!(read.len(), 3);
 }
+
+#[test]
+fn a_full_disk_is_said_in_words() {
+    let full = || -> rusqlite::Result<()> {
+        let other = Connection::open_in_memory()?;
+        other.execute_batch("CREATE TABLE t (x); PRAGMA max_page_count = 2;")?;
+        other.execute_batch("INSERT INTO t VALUES (zeroblob(100000))")
+    };
+    let error = StoreError::Database(full().unwrap_err());
+    assert!(error.to_string().ends_with("is full: make room"), "{error}");
+    assert!(error.is_retryable());
+}

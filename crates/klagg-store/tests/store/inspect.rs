@@ -48,11 +48,11 @@ fn the_census_counts_what_no_read_would_find() {
 fn a_folder_without_a_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let open = || StoreReader::open_folder(folder.path(), WAIT);
-    assert!(matches!(open(), Err(StoreError::Unusable { .. })));
+    assert!(matches!(open(), Err(StoreError::NoStore { .. })));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let database = folder.path().join("klagg.db");
     std::fs::write(&database, "").unwrap();
-    assert!(matches!(open(), Err(StoreError::Unusable { .. })));
+    assert!(matches!(open(), Err(StoreError::NoStore { .. })));
     let other = Connection::open(&database).unwrap();
     other.execute_batch("CREATE TABLE t (x); PRAGMA application_id = 7").unwrap();
     assert!(matches!(open(), Err(StoreError::NotOurs { .. })));

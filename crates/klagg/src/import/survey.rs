@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use klagg_kline::{Kline, Precision, UnixMillis};
-use klagg_tape::{KlineSource, SourceCounters, SourceOptions, TapeError};
+use klagg_tape::{KlineOrigin, KlineSource, NameFacts, SourceCounters, SourceOptions, TapeError};
 
 use crate::import::checksum;
 use crate::import::judge::{Judge, Rules, Verdict};
@@ -55,8 +55,18 @@ pub(super) fn survey(
     rules: Rules,
 ) -> Result<Survey, Refusal> {
     checksum::verify(path)?;
-    refuse_torn(path)?;
+    let name = NameFacts::of(path);
+    if let (Some(name), Some(wanted)) = (&name, &options.symbol)
+        && name.symbol != *wanted
+    {
+        let reason = format!(
+            "its name says {}, --symbol says {wanted}: give the right one, or rename the file",
+            name.symbol
+        );
+        return Err(Refusal::from(reason));
+    }
     let mut source = KlineSource::open(path, options).map_err(|error| described(path, error))?;
+    refuse_torn(path)?;
     let mut judge = Judge::new(rules);
     let mut survey = Survey { path: path.to_owned(), rows: 0, symbols: BTreeMap::new() };
     loop {
@@ -69,6 +79,16 @@ pub(super) fn survey(
                 return Err(Refusal { rows: *rows, samples, ..described(path, error) });
             }
         };
+        let named = name.as_ref().and_then(|name| name.period);
+        if let Some(named) =
+            named.filter(|&named| row.origin == KlineOrigin::Dump && named != row.period)
+        {
+            let reason = format!(
+                "its name says {named}, and it holds {} klines: rename it if they are right",
+                row.period
+            );
+            return Err(Refusal::from(reason));
+        }
         match judge.judge(&row) {
             Verdict::Good(record) => survey.note(&row.symbol, &record.kline),
             Verdict::LeftOut | Verdict::Bad => {}
@@ -90,7 +110,8 @@ pub(super) fn survey(
     let samples = counters.samples.iter().map(|sample| format!("  {sample}"));
     let samples: Vec<String> = samples.chain(judge.samples).collect();
     if !reasons.is_empty() && !rules.skip_bad {
-        return Err(Refusal { reason: reasons.join(", "), rows, samples });
+        let reason = format!("{} (--skip-bad takes the other rows)", reasons.join(", "));
+        return Err(Refusal { reason, rows, samples });
     }
     if survey.rows == 0 {
         let reason = "it holds no kline that can be stored".to_owned();
@@ -115,9 +136,18 @@ impl Survey {
 }
 
 fn described(path: &Path, error: TapeError) -> Refusal {
+    let advice = match &error {
+        TapeError::SymbolUnknown { .. } => ": give it with --symbol",
+        TapeError::PeriodUnknown { .. } => ": name the file SYMBOL-PERIOD-DATE.csv",
+        TapeError::Archive { .. } | TapeError::Read { .. } => ": download it again",
+        TapeError::NothingUsable { rows: 0, .. } => {
+            return Refusal::from("it holds no row".to_owned());
+        }
+        _ => "",
+    };
     let text = format!("{:#}", anyhow::Error::from(error));
     let prefix = format!("{}: ", path.display());
-    Refusal::from(text.strip_prefix(&prefix).unwrap_or(&text).to_owned())
+    Refusal::from(format!("{}{advice}", text.strip_prefix(&prefix).unwrap_or(&text)))
 }
 
 /// A text that was cut short ends within a number, which would then be another number.

@@ -114,7 +114,10 @@ pub(super) fn write(
 }
 
 fn contradicted(found: Contradictions, survey: &Survey) -> Refusal {
-    let reason = format!("{} rows contradict confirmed klines that are stored", found.rows);
+    let reason = format!(
+        "{} rows contradict confirmed klines that are stored (--skip-bad takes the other rows)",
+        found.rows
+    );
     Refusal { reason, rows: survey.rows, samples: found.samples }
 }
 

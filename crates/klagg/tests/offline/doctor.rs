@@ -94,7 +94,7 @@ fn what_is_no_sound_file_is_found_or_refused() {
     let data = folder.path().to_str().unwrap();
     let run = doctor(data);
     assert_eq!((run.status, run.err.lines().count()), (2, 1), "{}", run.err);
-    assert!(run.err.contains("klagg.db"), "{}", run.err);
+    assert!(run.err.contains("holds no store"), "{}", run.err);
     std::fs::write(folder.path().join("klagg.db"), vec![7; 20_000]).unwrap();
     let run = doctor(data);
     assert_eq!(run.status, 1, "{}{}", run.out, run.err);

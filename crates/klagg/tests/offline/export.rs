@@ -186,11 +186,32 @@ fn bad_wishes_end_with_one_sentence_and_leave_what_was_there() {
     check(&[&at[..], &["--from", "1704153600"]].concat(), "milliseconds");
     check(&[&at[..], &["--from", "2024-01-03", "--to", "2024-01-02"]].concat(), "not before");
     let empty = tempfile::tempdir().unwrap();
-    check(&["--data-dir", empty.path().to_str().unwrap()], "klagg.db");
+    check(&["--data-dir", empty.path().to_str().unwrap()], "holds no store");
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing is made");
     let args = ["export", "--data-dir", &path, "--out", "/nonexistent/klines.csv"];
     assert!(klagg(&args).err.contains("/nonexistent/klines.csv"));
     // A folder may not be replaced by a file.
     let run = klagg(&["export", "--data-dir", &path, "--out", &path]);
     assert_eq!(run.status, 2, "{}", run.err);
+}
+
+#[test]
+fn whoever_asks_for_what_is_not_held_is_told_what_is() {
+    let (_folder, path, mut held) = store(&["AUSDT"]);
+    held.write(&history(0, 20, &[])).unwrap();
+    let base = ["export", "--data-dir", path.as_str()];
+    let holds = "the store holds 1m from 2024-01-02T00:00:00Z to 2024-01-02T00:19:00Z";
+    let check = |more: &[&str], rows: usize, is_told: bool| {
+        let run = klagg(&[&base[..], more].concat());
+        assert_eq!((run.status, run.out.lines().count()), (0, 1 + rows), "{more:?}: {}", run.err);
+        assert_eq!(run.err.contains(holds), is_told, "{more:?}: {}", run.err);
+    };
+    check(&["--period", "5m"], 0, true);
+    check(&["--period", "1m,5m"], 20, true);
+    check(&["--from", "2030-01-01"], 0, true);
+    check(&["--from", "2030-01-01", "--quiet"], 0, false);
+    check(&["--period", "1m"], 20, false);
+    let (_folder, path, _held) = store(&["AUSDT"]);
+    let run = klagg(&["export", "--data-dir", &path]);
+    assert!(run.err.contains("no closed kline yet"), "{}", run.err);
 }

@@ -116,6 +116,11 @@ fn bad_files_are_refused_whole_and_good_ones_beside_them_are_taken() {
     check(&write(folder, name, &dump(&[late])), "unfinished");
     check(&write(folder, "XUSDT-1m-x.csv", &good), "XUSDT is not in the store");
     check(&write(folder, "rows.csv", &good), "symbol");
+    check(&write(folder, "rows.csv", &good), "give it with --symbol");
+    check(&write(folder, "AUSDT-5m-x.csv", &good), "its name says 5m, and it holds 1m klines");
+    check(&write(folder, name, &format!("{}\n", lines[0])), "holds no row");
+    check(&write(folder, name, "%\u{7f}\u{1} no table"), "neither CSV");
+    check(&write(folder, "AUSDT-1m-x.zip", "PK\u{3}\u{4} torn"), "download it again");
     check(&write(folder, "empty.csv", ""), "empty");
     check("missing.csv", "missing.csv");
     check(&fixture("AUSDT-aggTrades-2024-01-02.csv"), "not those of klines");
@@ -129,6 +134,8 @@ fn bad_files_are_refused_whole_and_good_ones_beside_them_are_taken() {
     let sum = write(folder, "AUSDT-1m-x.csv.CHECKSUM", &format!("{}  {name}\n", "0".repeat(64)));
     check(&file, "download it again");
     fs::write(&sum, "words").unwrap();
+    check(&file, "no SHA-256");
+    fs::write(&sum, [0xff; 100_000]).unwrap();
     check(&file, "no SHA-256");
     fs::remove_file(&sum).unwrap();
     let bad = write(folder, "AUSDT-1m-y.csv", &swapped);
@@ -147,6 +154,34 @@ fn bad_rows_are_left_out_and_counted_where_that_is_wanted() {
     assert_eq!(run.status, 0, "{}", run.err);
     assert!(run.err.contains("19 klines written, 0 unchanged, 1 refused"), "{}", run.err);
     assert!(run.err.contains("AUSDT-1m-x.csv:2: "), "{}", run.err);
+}
+
+#[test]
+fn a_file_named_after_one_symbol_is_not_taken_for_another_one() {
+    let (folder, data, open) = store(&["AUSDT", "BUSDT"]);
+    drop(open);
+    let text = dump(&history(0, 20, &[]));
+    let file = write(folder.path(), "BUSDT-1m-2024-01-02.csv", &text);
+    let run = import(&data, &[&file, "--symbol", "AUSDT"]);
+    assert_eq!((run.status, held(&data, Period::M1).0), (2, 0), "{}", run.err);
+    assert!(run.err.contains("its name says BUSDT, --symbol says AUSDT"), "{}", run.err);
+    let file = write(folder.path(), "download (1).csv", &text);
+    let run = import(&data, &[&file, "--symbol", "AUSDT"]);
+    assert_eq!((run.status, held(&data, Period::M1).0), (0, 20), "{}", run.err);
+}
+
+#[test]
+fn a_damaged_store_is_not_written_to_and_doctor_is_named() {
+    let (folder, data, open) = store(&["AUSDT"]);
+    drop(open);
+    let file = write(folder.path(), "AUSDT-1m-x.csv", &dump(&history(0, 3, &[])));
+    fs::write(folder.path().join("klagg.db"), [7; 20_000]).unwrap();
+    let run = import(&data, &[&file]);
+    assert_eq!((run.status, run.err.lines().count()), (2, 1), "{}", run.err);
+    assert!(run.err.contains("is damaged") && run.err.contains("klagg doctor"), "{}", run.err);
+    let run = klagg(&["export", "--data-dir", &data]);
+    assert_eq!((run.status, run.out.as_str()), (2, ""), "{}", run.err);
+    assert!(run.err.contains("is damaged") && run.err.contains("klagg doctor"), "{}", run.err);
 }
 
 #[test]
