@@ -23,8 +23,8 @@ mod writer_core;
 
 use lane::Lane;
 pub use lane::{Pull, SubmitError, SymbolChange, WriterHandle};
-use status::Gauges;
 pub use status::WriterStatus;
+use status::{Gauges, is_damage};
 pub use writer_core::{Batch, WriterCore, WriterStep};
 
 /// The writer's numbers.
@@ -194,6 +194,12 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
             let rows = self.core.batch().rows();
             let pause = self.core.failed(self.began.elapsed());
             tracing::error!(%error, rows, ?pause, "commit failed; rows are kept and tried again");
+            if is_damage(error) && !self.lane.gauges.status().database_damaged {
+                tracing::error!(
+                    "the database is damaged and takes no more klines: restart klagg, which sets \
+                     it aside and fills a new one"
+                );
+            }
             self.lane.gauges.failed(error);
             return outcome;
         }
@@ -250,10 +256,6 @@ impl<P: FnMut(&mut Pull)> Writing<P> {
         batch.open.retain(|stored| fits(stored, true));
         self.lane.gauges.refused(refused);
     }
-}
-
-fn is_damage(error: &StoreError) -> bool {
-    matches!(error, StoreError::Corrupt { .. })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the writer's timers are its own: a rim file")]

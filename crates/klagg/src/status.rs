@@ -284,7 +284,11 @@ fn problems(seen: &Seen, klines: &GlobalKlines, machine_ahead_ms: i64) -> Vec<St
         let status = writer.status();
         if status.persist_stalled {
             let why = status.last_error.unwrap_or_default();
-            problems.push(format!("klines cannot be written; they are kept and retried: {why}"));
+            problems.push(if status.database_damaged {
+                format!("restart klagg to set the database aside and fill a new one: {why}")
+            } else {
+                format!("klines cannot be written; they are kept and retried: {why}")
+            });
         }
     }
     for (number, worker) in klines.workers.iter().enumerate() {

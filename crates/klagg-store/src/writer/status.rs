@@ -11,6 +11,9 @@ use crate::{StoreError, WriteOutcome};
 pub struct WriterStatus {
     /// Whether the last commit failed: rows wait, and reality is ahead of the disk.
     pub persist_stalled: bool,
+    /// Whether it failed because the database is damaged. Trying again seldom helps: the next start
+    /// sets it aside and fills a new one.
+    pub database_damaged: bool,
     /// Commits that failed since one succeeded.
     pub consecutive_failures: u64,
     /// Commits that failed, ever.
@@ -43,6 +46,7 @@ pub struct WriterStatus {
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
     stalled: AtomicBool,
+    damaged: AtomicBool,
     consecutive_failures: AtomicU64,
     failures: AtomicU64,
     commits: AtomicU64,
@@ -62,6 +66,7 @@ impl Gauges {
         let read = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         WriterStatus {
             persist_stalled: self.stalled.load(Ordering::Relaxed),
+            database_damaged: self.damaged.load(Ordering::Relaxed),
             consecutive_failures: read(&self.consecutive_failures),
             failures: read(&self.failures),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -83,6 +88,7 @@ impl Gauges {
         self.slowest_commit_ns.fetch_max(nanos, Ordering::Relaxed);
         self.consecutive_failures.store(0, Ordering::Relaxed);
         self.stalled.store(false, Ordering::Relaxed);
+        self.damaged.store(false, Ordering::Relaxed);
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -107,6 +113,11 @@ impl Gauges {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.consecutive_failures.fetch_add(1, Ordering::Relaxed);
+        self.damaged.store(is_damage(error), Ordering::Relaxed);
         self.stalled.store(true, Ordering::Relaxed);
     }
+}
+
+pub(super) fn is_damage(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt { .. })
 }

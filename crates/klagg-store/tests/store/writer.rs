@@ -247,3 +247,26 @@ fn a_pull_that_panics_is_reported_and_nobody_waits_for_it() {
     let change = SymbolChange::Retire(SymbolId(0));
     assert!(matches!(handle.change_symbols(change), Err(StoreError::WriterStopped)));
 }
+
+#[test]
+fn a_database_that_is_damaged_while_it_is_written_is_told_from_a_disk_that_fails() {
+    let (_folder, store) = hasty_store();
+    let vandal = Connection::open(store.path()).unwrap();
+    let name = |name: &str| {
+        vandal.execute("UPDATE symbol SET name = ?1 WHERE number = 1", [name]).unwrap();
+    };
+    let writer = StoreWriter::spawn(store, config(), no_pull).unwrap();
+    let handle = writer.handle();
+    name("FTHUSDT");
+    handle.change_symbols(SymbolChange::Append(vec![symbol(3, "NEWUSDT")])).unwrap();
+    let status = wait_for(&handle, |status| status.database_damaged);
+    assert!(status.persist_stalled && status.last_error.unwrap().contains("is damaged"));
+    name("ETHUSDT");
+    wait_for(&handle, |status| !status.persist_stalled && !status.database_damaged);
+    vandal.execute_batch("BEGIN IMMEDIATE").unwrap();
+    handle.change_symbols(SymbolChange::Append(vec![symbol(4, "OTHERUSDT")])).unwrap();
+    let status = wait_for(&handle, |status| status.persist_stalled);
+    assert!(!status.database_damaged, "locked, which passes");
+    vandal.execute_batch("ROLLBACK").unwrap();
+    writer.flush_and_join().unwrap();
+}

@@ -12,13 +12,13 @@ pub(super) fn held(
 ) -> Result<Vec<(Period, UnixMillis, UnixMillis)>, StoreError> {
     let mut held = Vec::new();
     for period in Period::ALL {
-        let mut bounds: Option<(UnixMillis, UnixMillis)> = None;
+        let mut bounds = Vec::new();
         for symbol in symbols {
-            let Some((first, last)) = reader.stored(symbol.id, period)? else { continue };
-            let (least, most) = bounds.unwrap_or((first, last));
-            bounds = Some((least.min(first), most.max(last)));
+            bounds.extend(reader.stored(symbol.id, period)?);
         }
-        held.extend(bounds.map(|(first, last)| (period, first, last)));
+        let first = bounds.iter().map(|&(first, _)| first).min();
+        let last = bounds.iter().map(|&(_, last)| last).max();
+        held.extend(first.zip(last).map(|(first, last)| (period, first, last)));
     }
     Ok(held)
 }

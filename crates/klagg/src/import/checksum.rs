@@ -28,7 +28,7 @@ pub(super) fn verify(path: &Path) -> Result<(), String> {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(format!("cannot read {}: {error}", beside.display())),
-    };
+    }
     let text = String::from_utf8_lossy(&text);
     let wanted = text.split_whitespace().next().unwrap_or_default();
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -73,6 +73,8 @@ pub(super) fn samples(
         samples.add(Gauge, "store_rows_queued", "Rows that wait", status.rows_queued);
         let stalled = u64::from(status.persist_stalled);
         samples.add(Gauge, "persist_stalled", "1 while the last commit failed", stalled);
+        let help = "1 while commits fail because the database is damaged: restart klagg";
+        samples.add(Gauge, "database_damaged", help, u64::from(status.database_damaged));
     }
     let consumers = seen.consumers.as_ref().map(SchedulerStatus::reports).unwrap_or_default();
     for report in consumers {

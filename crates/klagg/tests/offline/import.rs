@@ -135,7 +135,7 @@ fn bad_files_are_refused_whole_and_good_ones_beside_them_are_taken() {
     check(&file, "download it again");
     fs::write(&sum, "words").unwrap();
     check(&file, "no SHA-256");
-    fs::write(&sum, [0xff; 100_000]).unwrap();
+    fs::write(&sum, vec![0xff; 100_000]).unwrap();
     check(&file, "no SHA-256");
     fs::remove_file(&sum).unwrap();
     let bad = write(folder, "AUSDT-1m-y.csv", &swapped);
@@ -175,7 +175,7 @@ fn a_damaged_store_is_not_written_to_and_doctor_is_named() {
     let (folder, data, open) = store(&["AUSDT"]);
     drop(open);
     let file = write(folder.path(), "AUSDT-1m-x.csv", &dump(&history(0, 3, &[])));
-    fs::write(folder.path().join("klagg.db"), [7; 20_000]).unwrap();
+    fs::write(folder.path().join("klagg.db"), vec![7; 20_000]).unwrap();
     let run = import(&data, &[&file]);
     assert_eq!((run.status, run.err.lines().count()), (2, 1), "{}", run.err);
     assert!(run.err.contains("is damaged") && run.err.contains("klagg doctor"), "{}", run.err);
