@@ -12,7 +12,7 @@ use crate::schema::{
     APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, PACKED_SINCE, VERSION, period_number,
 };
 use crate::views::create_views;
-use crate::wal::make_durable;
+use crate::wal::{AtClose, make_durable, set_at_close};
 use crate::{Durability, OpenCheck, StoreConfig, StoreError, symbols};
 
 /// The first SQLite without the bug by which two connections could corrupt a WAL database.
@@ -54,7 +54,8 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> StoreError {
     }
 }
 
-/// The one writing connection, its schema made or checked.
+/// The one writing connection, its schema made or checked. When it is closed it leaves the log as
+/// it is, until told otherwise.
 pub(crate) fn open_writer(path: &Path, config: &StoreConfig) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(StoreError::SqliteTooOld { version: rusqlite::version() });
@@ -102,6 +103,8 @@ fn open(
 ) -> rusqlite::Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
+    // First of all: some settings read the schema, which may be damaged.
+    set_at_close(&connection, AtClose::Leave);
     connection.busy_timeout(busy_timeout)?;
     // A memory-mapped file turns a failing disk into a signal instead of an error.
     connection.pragma_update(None, "mmap_size", 0)?;

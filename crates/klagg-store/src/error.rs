@@ -30,7 +30,8 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another instance holds the lock file.
-    #[error("another klagg{} already uses the data folder `{}`: end it first, or name another folder",
+    #[error("another klagg{} already uses the data folder `{}`: end it first, or name another \
+        folder",
         process.map_or(String::new(), |id| format!(" (process {id})")), directory.display())]
     InUse {
         /// The data folder.
@@ -39,8 +40,8 @@ pub enum StoreError {
         process: Option<u32>,
     },
     /// A file of the store is a symbolic link, which could lead anywhere.
-    #[error("`{}` is a symbolic link, which the store does not follow: name the folder where the file \
-        itself lies", path.display())]
+    #[error("`{}` is a symbolic link, which the store does not follow: name the folder where \
+        the file itself lies", path.display())]
     SymbolicLink {
         /// The link.
         path: PathBuf,
@@ -52,8 +53,8 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The database was written by a newer klagg.
-    #[error("`{}` has schema version {found}, written by a newer klagg; this one knows {known}: use the \
-        newer one",
+    #[error("`{}` has schema version {found}, written by a newer klagg; this one knows \
+        {known}: use the newer one",
         path.display())]
     NewerSchema {
         /// The database.

@@ -12,6 +12,7 @@ use crate::quarantine::{self, Quarantine, Saved};
 use crate::reader::{StoreReader, StoreReaderFactory};
 use crate::retention::Trimming;
 use crate::schema::is_on_grid;
+use crate::wal::AtClose;
 use crate::{
     Coverage, StoreConfig, StoreError, StoredKline, StoredSymbol, SymbolChange, WriteOutcome,
     symbols, wal,
@@ -99,6 +100,7 @@ impl Store {
         let opened = open_writer(folder.database(), config).and_then(|connection| {
             let known = Known::load(&connection, folder.database())?;
             symbols::epoch(&connection, folder.database())?;
+            wal::set_at_close(&connection, AtClose::Move);
             Ok((connection, known))
         });
         match opened {
@@ -130,13 +132,14 @@ impl Store {
         let config = StoreConfig { check: crate::OpenCheck::Header, ..self.config.clone() };
         self.connection = open_writer(path, &config)?;
         self.known = Known::load(&self.connection, path)?;
+        wal::set_at_close(&self.connection, AtClose::Move);
         self.is_suspect = false;
         Ok(())
     }
 
     fn distrust(&mut self) {
         self.is_suspect = true;
-        wal::close_without_sync(&self.connection);
+        wal::set_at_close(&self.connection, AtClose::Leave);
     }
 
     /// Does `write` on a connection that can be trusted, and trusts it no more if that fails.

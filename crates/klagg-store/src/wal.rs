@@ -49,10 +49,22 @@ fn write_again(path: &Path) -> io::Result<()> {
     log.sync_all()
 }
 
-/// Keeps a connection that failed from syncing once more when it is closed.
-pub(crate) fn close_without_sync(connection: &Connection) {
-    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        tracing::error!(%error, "the failed connection may sync once more");
+/// What becomes of the log when a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtClose {
+    /// It is moved into the database, and there is none any more.
+    Move,
+    /// It stays as it is, and nothing is synced: of a connection that failed, or that may yet turn
+    /// out to have opened a damaged database, which is set aside as it was found.
+    Leave,
+}
+
+/// Decides what becomes of the log when `connection` is closed.
+pub(crate) fn set_at_close(connection: &Connection, at_close: AtClose) {
+    let leave = at_close == AtClose::Leave;
+    let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    if let Err(error) = connection.set_db_config(config, leave) {
+        tracing::error!(%error, ?at_close, "what is done at the end cannot be decided");
     }
 }
 

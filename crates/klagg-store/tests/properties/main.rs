@@ -2,18 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod damage;
+
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use klagg_kline::{
     Kline, KlineRecord, KlineStatus, Period, Precision, Price, QuoteVolume, SymbolId, TradeId,
     UnixMillis, Volume,
 };
-use klagg_store::{
-    Durability, ReadEnd, ReadQuery, Store, StoreConfig, StoreError, StoreReader, StoredKline,
-    StoredSymbol,
-};
+use klagg_store::{Durability, ReadEnd, ReadQuery, Store, StoreConfig, StoredKline, StoredSymbol};
 use proptest::prelude::*;
 
 const MINUTE: i64 = 60_000;
@@ -265,100 +263,4 @@ proptest! {
 /// In memory where that can be had: many databases are made here, and none outlives a power cut.
 fn quick_folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
-}
-
-/// What is done to a copy of a file.
-#[derive(Debug, Clone, Copy)]
-enum Damage {
-    Bit(u64),
-    Sector(u64, u8),
-}
-
-impl Damage {
-    fn apply(self, bytes: &mut [u8]) {
-        let at = |place: u64, unit: usize| {
-            usize::try_from(place % (bytes.len() / unit) as u64).unwrap() * unit
-        };
-        match self {
-            Self::Bit(bit) => bytes[at(bit / 8, 1)] ^= 1 << (bit % 8),
-            Self::Sector(place, fill) => {
-                let from = at(place, 512);
-                bytes[from..from + 512].fill(fill);
-            }
-        }
-    }
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        3 => any::<u64>().prop_map(Damage::Bit),
-        1 => (any::<u64>(), any::<u8>()).prop_map(|(place, fill)| Damage::Sector(place, fill)),
-        // The header and the schema, which a stroke at random seldom hits.
-        1 => (0..8 * 8_192_u64).prop_map(Damage::Bit),
-    ]
-}
-
-/// Every row is as it was, or the page says that something is damaged.
-fn check_pages(reader: &StoreReader, truth: &BTreeMap<Key, StoredKline>) -> Result<(), String> {
-    for symbol in 0..SYMBOLS {
-        let Ok(page) = reader.read_page(SymbolId(symbol), Period::M1, &ALL) else { continue };
-        let expected = truth.range((symbol, 1, 0)..=(symbol, 1, i64::MAX));
-        let expected: Vec<KlineRecord> = expected.map(|(_, row)| row.record).collect();
-        let is_true = page.records.iter().all(|record| expected.contains(record));
-        if !is_true
-            || (page.damaged.is_empty() && page.missing.is_empty() && page.records != expected)
-        {
-            return Err(format!("symbol {symbol}: {} rows read", page.records.len()));
-        }
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
-
-    /// Damage anywhere in the file: the store refuses to open, or a read says that something is
-    /// damaged, or everything is as it was. Never a wrong value, never one that is silently gone.
-    /// And what refuses to open is set aside, and a new store takes its place.
-    #[test]
-    fn damage_is_detected_or_harmless(damages in prop::collection::vec(damage(), 16)) {
-        let folder = quick_folder();
-        let mut store = new_store(folder.path());
-        let rows: Vec<StoredKline> = (0..300)
-            .map(|at| stored((u32::try_from(at % 3).unwrap(), 1, 5_000 + at / 3), (3, 0, 777 + at)))
-            .collect();
-        store.write(&rows).unwrap();
-        let (truth, names) = (contents(&store), store.load_symbols().unwrap());
-        let epoch = store.epoch().unwrap();
-        let path = store.path().to_owned();
-        drop(store);
-        let whole = fs::read(&path).unwrap();
-        for damage in damages {
-            let mut damaged = whole.clone();
-            damage.apply(&mut damaged);
-            fs::write(&path, &damaged).unwrap();
-            match Store::open_or_quarantine(&config(folder.path()), "now") {
-                Ok((store, None)) => {
-                    let checked = check_pages(&store.reader().unwrap(), &truth);
-                    prop_assert_eq!(checked, Ok(()), "{:?}", damage);
-                    prop_assert_eq!(store.load_symbols().unwrap(), names.clone(), "{:?}", damage);
-                    prop_assert_eq!(store.epoch().unwrap(), epoch, "{:?}", damage);
-                }
-                Ok((store, Some(quarantine))) => {
-                    let aside = fs::read(&quarantine.path).unwrap();
-                    prop_assert_eq!(aside, damaged, "set aside whole");
-                    let kept = store.load_symbols().unwrap();
-                    let is_same = quarantine.symbols_kept.is_some();
-                    prop_assert_eq!(&kept, if is_same { &names } else { &Vec::new() });
-                    prop_assert_eq!(store.epoch().unwrap() == epoch, is_same);
-                }
-                // It claims to be somebody else's or newer: left alone.
-                Err(StoreError::NotOurs { .. } | StoreError::NewerSchema { .. }) => {}
-                Err(error) => prop_assert!(false, "{damage:?}: {error}"),
-            }
-            for left in fs::read_dir(folder.path()).unwrap() {
-                fs::remove_file(left.unwrap().path()).unwrap();
-            }
-        }
-    }
 }
