@@ -151,6 +151,13 @@ impl SymbolState {
         confirmed
     }
 
+    /// Fetches no file of the archive that is there by `now` and holds `time`.
+    pub(crate) fn leave_files(&mut self, time: UnixMillis, now: UnixMillis) {
+        let spans = ArchiveSpan::holding(time, now).into_iter();
+        let files = spans.flat_map(|span| (0..self.periods.len()).map(move |index| (index, span)));
+        self.files_tried.extend(files);
+    }
+
     /// The confirmed kline right before `open_time`, if it is still kept for folding.
     pub(crate) fn before(&self, index: usize, open_time: UnixMillis) -> Option<Kline> {
         let (_, kline) = self.cache[index].range(..open_time).next_back()?;

@@ -39,7 +39,7 @@ impl BackfillCore {
                 }
                 let outcome = match answer {
                     Answer::Klines(klines) if owner == Owner::Check => {
-                        self.on_check(symbol, (index, page), &klines, actions);
+                        self.on_check(now, symbol, (index, page), &klines, actions);
                         Outcome::Taken
                     }
                     Answer::Klines(klines) => {

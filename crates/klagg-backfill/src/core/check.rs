@@ -76,6 +76,7 @@ impl BackfillCore {
     /// Compares the official kline with ours.
     pub(super) fn on_check(
         &mut self,
+        now: Now,
         symbol: SymbolId,
         (index, page): (usize, Page),
         klines: &[Kline],
@@ -98,6 +99,8 @@ impl BackfillCore {
         let Some(state) = self.states.get_mut(&symbol) else { return };
         let (name, period, open_time) = (state.name.clone(), page.period, page.from);
         state.held.forget(page.from, page.until);
+        // Where something is doubtful the exchange itself is asked.
+        state.leave_files(page.from, now.exchange);
         actions.push(Action::Say(Notice::FoldDiffers { name, period, open_time }));
     }
 }

@@ -178,6 +178,34 @@ fn an_archive_that_cannot_be_reached_is_left_alone_and_asked_again_later() {
     assert_eq!(world.files.len(), tried, "all is there: nothing is left to be fetched");
 }
 
+#[test]
+fn a_day_that_is_in_doubt_is_asked_of_the_exchange_and_not_of_the_archive() {
+    let periods = [Period::M1, Period::H1, Period::D1];
+    let mut config = archived(&periods, &[4_000, 100, 400], 4);
+    config.tick = Duration::from_secs(20);
+    let mut world = World::new(config, 2, 2_400);
+    world.archive = Box::new(|request, _| Ok(rows(request)));
+    world.run_to_confirming();
+    assert_eq!(world.files.len(), 4, "two whole days of each");
+    // This day will be another one at the exchange, though all its minutes are equal. The second
+    // symbol is checked when the day's file has long been published.
+    let (symbol, day) = (SymbolId(1), Period::D1.open_time(world.exchange()));
+    let mut other = kline(Period::D1, day);
+    other.trade_count += 1;
+    world.official.insert((symbol, Period::D1, day), other);
+    world.run_to(Duration::from_hours(30), |world| {
+        world.notices.iter().any(|notice| notice.to_string().contains("the 1d of S1 at"))
+    });
+    let granted = world.granted.len();
+    world.run_until(world.local + Duration::from_mins(5));
+    assert_eq!(world.files.len(), 4);
+    let again = world.granted[granted..].iter().map(|granted| match granted.request.what {
+        What::Klines(page) if page.period == Period::M1 => u64::from(page.klines),
+        _ => 0,
+    });
+    assert!(again.sum::<u64>() >= 1_440, "all its minutes come from the exchange");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
 
