@@ -58,6 +58,7 @@ fn config(periods: &PeriodSet, kept: Kept) -> BackfillConfig {
         gap_klines_max: 50_000,
         concurrency: CONCURRENCY,
         settle_ms: SETTLE_MS,
+        relisting_ms: 24 * 60 * MINUTE,
         confirmation: Confirmation::Everything { wait_ms: 5 * MINUTE },
         watched: Vec::new(),
         tick: Duration::from_millis(250),

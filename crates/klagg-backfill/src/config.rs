@@ -40,6 +40,9 @@ pub struct BackfillConfig {
     pub concurrency: usize,
     /// How long after its end a kline is final at the exchange, in milliseconds.
     pub settle_ms: i64,
+    /// The shortest time from the end of a listing to another one of the same name, in
+    /// milliseconds: for so long after the list was seen, a name stands for the same symbol.
+    pub relisting_ms: i64,
     /// Which closed minutes are confirmed.
     pub confirmation: Confirmation,
     /// Names of symbols that people look at: they come first everywhere.
@@ -85,6 +88,9 @@ impl BackfillConfig {
         if !(0..=60_000).contains(&self.settle_ms) {
             return refuse("settle_ms", self.settle_ms.to_string(), "0 to 60000");
         }
+        if self.relisting_ms < 60_000 {
+            return refuse("relisting_ms", self.relisting_ms.to_string(), "at least 60000");
+        }
         if self.tick.is_zero() || self.audit_cadence.is_zero() {
             return refuse("tick", "0".to_owned(), "above 0, and so for `audit_cadence`");
         }
@@ -128,6 +134,8 @@ pub enum BackfillCommand {
     Add(Vec<SymbolId>),
     /// These are no longer.
     Retire(Vec<SymbolId>),
+    /// The exchange's list, asked for at this time, holds the listings of these.
+    Listed(Vec<SymbolId>, UnixMillis),
     /// People look at these now, and no longer at others.
     Watch(Vec<SymbolId>),
 }

@@ -12,6 +12,7 @@ mod answers;
 mod archive;
 mod check;
 mod confirm;
+mod listed;
 mod passes;
 mod repair;
 mod stages;
@@ -181,8 +182,9 @@ impl BackfillCore {
     pub fn on_event(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
         self.at = now.local;
         match event {
-            Event::Added(symbols) => self.on_added(symbols, actions),
+            Event::Added(symbols) => self.on_added(now, symbols, actions),
             Event::Retired(symbols) => self.on_retired(now, &symbols),
+            Event::Listed { symbols, at } => self.on_listed(&symbols, at),
             Event::Watched(symbols) => self.on_watched(symbols),
             Event::Stored(stored) => self.on_stored(now, stored, actions),
             Event::Loaded(symbols) => self.on_loaded(&symbols, actions),

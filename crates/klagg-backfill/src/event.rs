@@ -53,6 +53,14 @@ pub enum Event {
     Added(Vec<SymbolSpec>),
     /// These are no longer.
     Retired(Vec<SymbolId>),
+    /// The exchange's list holds the listings of these symbols, whether they trade or have ended:
+    /// until a while after, their names cannot stand for others.
+    Listed {
+        /// Which.
+        symbols: Vec<SymbolId>,
+        /// When the list was asked for.
+        at: UnixMillis,
+    },
     /// People look at these now, and no longer at others. What the configuration names is watched
     /// besides.
     Watched(Vec<SymbolId>),

@@ -101,6 +101,8 @@ pub struct Discovery {
     pub raw: Bytes,
     /// Symbols to be folded, in the order of their numbers.
     pub active: Vec<SymbolId>,
+    /// Symbols whose own listings the list holds, whether they trade or have ended.
+    pub listed: Vec<SymbolId>,
     /// Symbols that were numbered just now. They must be in the store before anything of them is.
     pub appended: Vec<SymbolEntry>,
     /// Symbols that were made tombstones just now: settled, no longer listed, or their names
@@ -199,6 +201,7 @@ impl Look {
         let (awaited, info) = (self.awaited(), self.info);
         let retired = retired.into_iter().collect();
         Ok(Discovery {
+            listed: listed(&info, &index.load()),
             info,
             raw: Bytes::new(),
             active,
@@ -311,6 +314,16 @@ fn doubt(row: &SymbolInfo, entry: &SymbolEntry, traded_until: Option<UnixMillis>
         }
         Some(_) | None => entry.delisted.then_some(perhaps),
     }
+}
+
+/// Numbers whose own listings a list holds: those that came on board later are others.
+fn listed(info: &ExchangeInfo, table: &SymbolTable) -> Vec<SymbolId> {
+    let own = info.symbols.iter().filter_map(|row| {
+        let entry = table.get(&row.name).and_then(|id| table.entry(id))?;
+        let is_own = entry.onboard_time.is_some_and(|known| row.onboard_time <= known);
+        is_own.then_some(entry.id)
+    });
+    own.collect()
 }
 
 /// Numbers what fits; gives it, and the names that do not fit.

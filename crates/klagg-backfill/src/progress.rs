@@ -46,7 +46,8 @@ pub struct BackfillCounts {
     pub pages_refused: u64,
     /// Pages that did not come, and are asked for again.
     pub pages_failed: u64,
-    /// Answers to nobody: of symbols that have ended meanwhile, or to no request that was made.
+    /// Answers to nobody: of symbols that have ended meanwhile or whose names may stand for others
+    /// by now, or to no request that was made.
     pub answers_dropped: u64,
     /// Klines fetched.
     pub klines_fetched: u64,

@@ -54,6 +54,8 @@ pub(crate) struct SymbolState {
     /// The exchange had nothing of it up to this minute, and nothing is known of it: it is asked
     /// again when another minute is over.
     pub(crate) nothing_until: Option<UnixMillis>,
+    /// When the exchange's list was last seen to hold this very listing.
+    pub(crate) listed_at: UnixMillis,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
     pub(crate) ends_at: Option<UnixMillis>,
     /// Files of the archive that are not fetched again, by index of the period.
@@ -93,6 +95,7 @@ impl SymbolState {
             differences: Differences::default(),
             odd_pages: 0,
             nothing_until: None,
+            listed_at: UnixMillis(0),
             ends_at: None,
             files_tried: BTreeSet::new(),
             periods: periods.clone(),

@@ -191,6 +191,7 @@ impl Shell {
         let event = match command {
             BackfillCommand::Add(symbols) => self.added(&symbols),
             BackfillCommand::Retire(symbols) => Event::Retired(symbols),
+            BackfillCommand::Listed(symbols, at) => Event::Listed { symbols, at },
             BackfillCommand::Watch(symbols) => Event::Watched(symbols),
         };
         self.tell(event);

@@ -34,6 +34,9 @@ const ARCHIVE_FILES: usize = 4;
 const USER_AGENT: &str = concat!("klagg/", env!("CARGO_PKG_VERSION"));
 /// How long a closed minute may wait to be confirmed with its neighbours in one request.
 const CONFIRM_WAIT_MS: i64 = 5 * 60_000;
+/// A name is listed anew days after its settlement, if at all; thrice the cadence of the lookout,
+/// so that confirmation goes on while a look or two fail.
+const RELISTING_MS: i64 = 30 * 60_000;
 /// Waits after a failure, drawn evenly from zero up to a doubling bound.
 const BACKOFF: Backoff =
     Backoff { floor: Duration::from_millis(100), ceiling: Duration::from_secs(30) };
@@ -204,6 +207,7 @@ pub(crate) fn backfill(config: &Config) -> BackfillConfig {
         gap_klines_max: GAP_KLINES_MAX,
         concurrency: config.backfill.concurrency,
         settle_ms: 2_500,
+        relisting_ms: RELISTING_MS,
         confirmation: if config.backfill.confirm {
             Confirmation::Everything { wait_ms: CONFIRM_WAIT_MS }
         } else {

@@ -38,6 +38,11 @@ impl BackfillCore {
                     self.settle_settled(now, page);
                 }
                 let outcome = match answer {
+                    Answer::Klines(_) if !self.has_its_name(symbol, now) => {
+                        // It may be another listing's.
+                        self.count(|counts| counts.answers_dropped += 1);
+                        Outcome::Postponed
+                    }
                     Answer::Klines(klines) if owner == Owner::Check => {
                         self.on_check(now, symbol, (index, page), &klines, actions);
                         Outcome::Taken
@@ -53,6 +58,7 @@ impl BackfillCore {
                 }
             }
             (Subject::Trades(hole), Answer::Trades(trades)) => {
+                let trades = if self.has_its_name(symbol, now) { trades } else { Vec::new() };
                 self.on_trades(&hole, trades, actions);
             }
             (Subject::Trades(_), Answer::Failed(failure)) => {

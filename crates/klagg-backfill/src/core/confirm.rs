@@ -145,8 +145,8 @@ impl BackfillCore {
             let Some(anchor) = state.anchor else { continue };
             let until = state.ends_at.map_or(until, |ends_at| until.min(ends_at));
             let is_nothing = state.nothing_until >= Some(until) && state.is_unknown();
-            let is_asked = asked.contains(&state.id);
-            if state.retry_at > now.local || anchor >= until || is_asked || is_nothing {
+            let may_be_asked = !asked.contains(&state.id) && self.has_its_name(state.id, now);
+            if state.retry_at > now.local || anchor >= until || !may_be_asked || is_nothing {
                 continue;
             }
             let is_doubtful = state.is_doubtful && self.is_doubtful(state.id, anchor, until);

@@ -197,6 +197,10 @@ impl BackfillCore {
 
     fn next_of(&mut self, now: Now, id: PassId) -> Option<(Page, Asked)> {
         let periods = self.config.periods.len();
+        let symbol = self.passes.get(&id)?.symbol;
+        if !self.has_its_name(symbol, now) {
+            return None;
+        }
         let mut pass = self.passes.remove(&id)?;
         if !self.states.contains_key(&pass.symbol) {
             // It was left meanwhile: nobody is asked, so nothing would come and end the pass.

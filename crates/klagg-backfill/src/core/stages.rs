@@ -49,7 +49,12 @@ pub(super) enum Seam {
 }
 
 impl BackfillCore {
-    pub(super) fn on_added(&mut self, symbols: Vec<SymbolSpec>, actions: &mut Vec<Action>) {
+    pub(super) fn on_added(
+        &mut self,
+        now: Now,
+        symbols: Vec<SymbolSpec>,
+        actions: &mut Vec<Action>,
+    ) {
         let mut added = Vec::new();
         for SymbolSpec { id, name, first_open_time } in symbols {
             // The exchange answers by name: whoever had it before can be asked about no more.
@@ -60,6 +65,7 @@ impl BackfillCore {
             });
             // It may have been taken for ended.
             state.ends_at = None;
+            state.listed_at = now.exchange;
         }
         self.loading.extend(&added);
         if self.stage == Stage::Idle {

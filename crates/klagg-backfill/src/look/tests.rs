@@ -155,6 +155,17 @@ fn a_name_listed_anew_on_the_day_of_its_first_listing_is_told_by_its_first_minut
 }
 
 #[test]
+fn a_list_holds_the_listing_of_a_number_until_its_name_is_that_of_another() {
+    let index = index_with_a(false);
+    let held = |row, days: &[(&str, i64)]| look(&index, vec![row], days).listed;
+    assert_eq!(held(row("AUSDT", 30, TRADING), &[]), [A]);
+    assert_eq!(held(row("AUSDT", 30, "SETTLING"), &[]), [A], "it has ended, and is still there");
+    assert_eq!(held(row("AUSDT", 90, "SETTLING"), &[]), [], "another one, and that has ended too");
+    assert_eq!(held(row("AUSDT", 90, TRADING), &[("AUSDT", -1)]), [], "without a kline yet");
+    assert_eq!(held(row("AUSDT", 90, TRADING), &[("AUSDT", 3)]), [AGAIN]);
+}
+
+#[test]
 fn a_date_that_was_corrected_is_learnt_and_nothing_else() {
     let index = index_with_a(false);
     // Its first kline is where it was, or nobody tells: then it is asked again.

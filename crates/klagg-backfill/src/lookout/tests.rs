@@ -47,6 +47,7 @@ fn found(active: &[SymbolId]) -> Discovery {
     let (server_time, weight_per_minute) = (UnixMillis(0), None);
     let info = ExchangeInfo { server_time, weight_per_minute, symbols: vec![row], skipped: 0 };
     Discovery {
+        listed: Vec::new(),
         info,
         raw: bytes::Bytes::new(),
         active: active.to_vec(),

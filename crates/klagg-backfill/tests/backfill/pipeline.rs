@@ -222,6 +222,7 @@ fn backfill_config(periods: PeriodSet) -> BackfillConfig {
         gap_klines_max: 10_000,
         concurrency: 8,
         settle_ms: 2_500,
+        relisting_ms: 60 * 60_000,
         confirmation: Confirmation::Everything { wait_ms: 60_000 },
         watched: Vec::new(),
         tick: Duration::from_millis(5),

@@ -7,6 +7,7 @@ use klagg_kline::{KlineStatus, Period, SymbolId};
 
 use crate::world::{MINUTE, World, config};
 
+const OLD: SymbolId = SymbolId(0);
 const NEW: SymbolId = SymbolId(1);
 
 #[test]
@@ -39,4 +40,40 @@ fn a_listing_costs_a_page_a_minute_until_its_first_minute_tells_everything() {
     });
     let longer = asked(&world).into_iter().find(|page| page.period > Period::M1);
     assert_eq!(longer, None, "nobody is asked for what the first minute tells");
+}
+
+#[test]
+fn nothing_is_asked_or_taken_for_a_number_whose_name_may_be_that_of_another_by_now() {
+    let mut config = config(&[Period::M1, Period::M5], &[99, 99]);
+    config.relisting_ms = 30 * MINUTE;
+    let mut world = World::new(config, 1, 2_400);
+    world.run_to_confirming();
+    let doubtful = |world: &mut World| {
+        let minute = Period::M1.open_time(world.exchange());
+        world.close(OLD, minute, KlineStatus::Provisional);
+        (minute, world.granted.len())
+    };
+    let listed = |world: &World| {
+        let at = world.exchange();
+        Event::Listed { symbols: vec![OLD], at }
+    };
+    // The list cannot be had for half an hour: by then its name may stand for another listing.
+    world.run_until(world.local + Duration::from_mins(30));
+    let (minute, asked) = doubtful(&mut world);
+    world.run_until(world.local + Duration::from_mins(5));
+    assert_eq!(world.granted.len(), asked, "nothing is asked, not even by a sweep");
+    world.tell(listed(&world));
+    world.run_to(Duration::from_secs(5), |world| world.is_confirmed(OLD, minute));
+    // What is under way when the time is over may be the other one's.
+    let (minute, asked) = doubtful(&mut world);
+    while world.granted.len() == asked {
+        world.run_until(world.local + Duration::from_millis(10));
+    }
+    let at = world.exchange().plus(-30 * MINUTE);
+    world.tell(Event::Listed { symbols: vec![OLD], at });
+    world.run_until(world.local + Duration::from_mins(1));
+    assert_eq!(world.core.progress().counts.answers_dropped, 1);
+    assert!(!world.is_confirmed(OLD, minute));
+    world.tell(listed(&world));
+    world.run_to(Duration::from_secs(5), |world| world.is_confirmed(OLD, minute));
 }

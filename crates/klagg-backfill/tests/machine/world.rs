@@ -74,6 +74,7 @@ pub(crate) fn config(periods: &[Period], capacity: &[usize]) -> BackfillConfig {
         gap_klines_max: 10_000,
         concurrency: 8,
         settle_ms: 2_500,
+        relisting_ms: 7 * 24 * 60 * MINUTE,
         confirmation: Confirmation::Everything { wait_ms: 5 * MINUTE },
         watched: vec!["S0".to_owned()],
         tick: Duration::from_millis(250),

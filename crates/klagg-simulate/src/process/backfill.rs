@@ -9,6 +9,9 @@ use klagg_engine::HistoryReader;
 use crate::agenda::Alarm;
 use crate::scenario::Scenario;
 
+/// No name is listed anew so soon: less than the plans leave, more than the lookout's cadence.
+const RELISTING: i64 = 90_000;
+
 #[derive(Debug)]
 pub(crate) struct Backfill {
     pub(crate) core: BackfillCore,
@@ -26,6 +29,7 @@ impl Backfill {
             gap_klines_max: 1_000,
             concurrency: scenario.concurrency,
             settle_ms: 2_500,
+            relisting_ms: RELISTING,
             confirmation: Confirmation::Everything { wait_ms: scenario.confirm_wait },
             watched: Vec::new(),
             tick: seconds(1),

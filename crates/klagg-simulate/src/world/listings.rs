@@ -26,6 +26,7 @@ impl World {
         }
         if process.stage == Stage::Symbols || process.lookout.is_due(moment) {
             process.is_looking = true;
+            process.looked_at = moment.exchange;
             process.lookout.begun();
             return self.ask(Asker::Symbols, Ask::Info, 1, Priority::Urgent);
         }
@@ -131,6 +132,7 @@ impl World {
     /// Leaves what has ended, then follows what is new: a name listed anew has the old stream.
     fn move_on(&mut self, found: &Discovery) {
         let Some(process) = &mut self.process else { return };
+        let at = process.looked_at;
         let moves = process.lookout.moves(found, &process.index.load());
         let unsubscribe = process.leave(self.now, &moves.leave);
         process.lookout.has_left(&moves.leave);
@@ -141,6 +143,8 @@ impl World {
         self.oracle.followed(&moves.follow, self.now);
         self.change_streams(subscribe, StreamEvent::Subscribe);
         self.backfill_symbols(&moves.follow, &moves.leave);
+        let symbols = found.listed.clone();
+        self.backfill(klagg_backfill::Event::Listed { symbols, at });
     }
 
     /// A ticker or a contract's news.

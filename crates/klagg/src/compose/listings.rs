@@ -96,6 +96,7 @@ impl Listings {
     }
 
     async fn try_look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
+        let at = (self.clock)();
         let traded_until = |id| self.lookout.traded_until(id);
         let filter = self.lookout.filter();
         let found = discover(&self.rest, filter, &self.index, self.concurrency, traded_until)
@@ -107,6 +108,7 @@ impl Listings {
         let moves = self.lookout.moves(&found, &self.index.load());
         self.leave(feed, moves.leave).await?;
         self.follow(feed, moves.follow, &found.appended).await?;
+        self.tell_backfill(BackfillCommand::Listed(found.listed.clone(), at)).await;
         self.conclude(&found);
         Ok(())
     }
