@@ -13,13 +13,15 @@ use crate::coverage::{Slot, SlotKey, Slots, block, by_slot};
 use crate::schema::{
     REPLACE_HISTORY, SELECT_CHUNK, UPSERT_HISTORY, UPSERT_OPEN, chunk_of, period_number, period_of,
 };
-use crate::{StoreError, StoredKline, WriteOutcome, row, symbols};
+use crate::{StoreError, StoredKline, StoredSymbol, WriteOutcome, row, symbols};
 
 /// What is held in memory of the database, and true of it after each commit.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// How many symbols have a number.
     pub(crate) symbols: usize,
+    /// Symbols that have ended: of these nothing is open.
+    pub(crate) ended: BTreeSet<SymbolId>,
     pub(crate) slots: Slots,
     pub(crate) chunks: BTreeSet<i64>,
 }
@@ -41,7 +43,9 @@ struct Change {
 
 impl Known {
     pub(crate) fn load(connection: &Connection, path: &Path) -> Result<Self, StoreError> {
-        let mut known = Self { symbols: symbols::load(connection, path)?.len(), ..Self::default() };
+        let symbols = symbols::load(connection, path)?;
+        let ended = symbols.iter().filter(|symbol| symbol.delisted).map(|symbol| symbol.id);
+        let mut known = Self { symbols: symbols.len(), ended: ended.collect(), ..Self::default() };
         let fail = |error| failed(path, error);
         let is_true = block::load(connection, |key, slot| {
             if key.0.index() < known.symbols {
@@ -163,7 +167,30 @@ impl Known {
         Ok(())
     }
 
-    /// Open klines whose history is already stored, or later than theirs, are passed over.
+    /// Notes those of the symbols that are new; there are `count` then.
+    pub(crate) fn grow(&mut self, symbols: &[StoredSymbol], count: usize) {
+        let new = symbols.iter().filter(|symbol| symbol.id.index() >= self.symbols);
+        self.ended.extend(new.filter(|symbol| symbol.delisted).map(|symbol| symbol.id));
+        self.symbols = count;
+    }
+
+    /// Notes what became of a symbol.
+    pub(crate) fn settle(&mut self, symbol: &StoredSymbol) {
+        if !symbol.delisted {
+            self.ended.remove(&symbol.id);
+            return;
+        }
+        self.ended.insert(symbol.id);
+        for period in Period::ALL {
+            let key = (symbol.id, period);
+            if self.slots.get(key).open.is_some() {
+                self.slots.get_mut(key).open = None;
+            }
+        }
+    }
+
+    /// Open klines of symbols that have ended, and those whose history is already stored, or later
+    /// than theirs, are passed over.
     fn write_open_rows(
         &self,
         transaction: &Transaction<'_>,
@@ -174,8 +201,9 @@ impl Known {
         for stored in open {
             let key = (stored.symbol, stored.period);
             let open_time = stored.record.kline.open_time;
+            let last = change.slot(key, &self.slots).stored.map(|(_, last)| last);
             let is_past =
-                change.slot(key, &self.slots).stored.is_some_and(|(_, last)| open_time <= last);
+                last.is_some_and(|last| open_time <= last) || self.ended.contains(&stored.symbol);
             let changed = if is_past {
                 0
             } else {
@@ -233,6 +261,17 @@ impl<'a> Supersede<'a> {
         let Some(record) = record else { return Ok(0) };
         row::execute(&mut self.replace, chunk, &StoredKline { record, ..*stored })
     }
+}
+
+/// Deletes what was open of a symbol that has ended, in the transaction that says so.
+pub(crate) fn clear_open(
+    transaction: &Transaction<'_>,
+    symbol: &StoredSymbol,
+) -> rusqlite::Result<()> {
+    if symbol.delisted {
+        transaction.prepare_cached("DELETE FROM open WHERE symbol = ?1")?.execute([symbol.id.0])?;
+    }
+    Ok(())
 }
 
 fn delete_open(

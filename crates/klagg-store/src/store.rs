@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::connection::{failed, open_writer};
 use crate::folder::Folder;
-use crate::known::{Known, begin};
+use crate::known::{Known, begin, clear_open};
 use crate::quarantine::{self, Quarantine, Saved};
 use crate::reader::{StoreReader, StoreReaderFactory};
 use crate::retention::Trimming;
@@ -89,8 +89,10 @@ impl Store {
         if let Some((epoch, symbols)) = numbering {
             store.writing(|known, connection, path| {
                 let transaction = begin(connection).map_err(|error| failed(path, error))?;
-                known.symbols = symbols::adopt(&transaction, path, epoch, &symbols)?;
-                transaction.commit().map_err(|error| failed(path, error))
+                let count = symbols::adopt(&transaction, path, epoch, &symbols)?;
+                transaction.commit().map_err(|error| failed(path, error))?;
+                known.grow(&symbols, count);
+                Ok(())
             })?;
         }
         Ok((store, Some(Quarantine { path, detail, symbols_kept })))
@@ -222,7 +224,7 @@ impl Store {
             let transaction = begin(connection).map_err(|error| failed(path, error))?;
             let count = symbols::append(&transaction, path, new)?;
             transaction.commit().map_err(|error| failed(path, error))?;
-            known.symbols = count;
+            known.grow(new, count);
             Ok(())
         })
     }
@@ -242,7 +244,7 @@ impl Store {
         }
     }
 
-    /// Makes a symbol a tombstone. Its number and its klines stay.
+    /// Makes a symbol a tombstone. Its number and its closed klines stay; nothing is open any more.
     ///
     /// # Errors
     /// [`StoreError::UnknownSymbol`], or the database cannot be written.
@@ -263,10 +265,13 @@ impl Store {
         id: SymbolId,
         change: impl FnOnce(&mut StoredSymbol),
     ) -> Result<(), StoreError> {
-        self.writing(|_, connection, path| {
+        self.writing(|known, connection, path| {
             let transaction = begin(connection).map_err(|error| failed(path, error))?;
-            symbols::change(&transaction, path, id, change)?;
-            transaction.commit().map_err(|error| failed(path, error))
+            let symbol = symbols::change(&transaction, path, id, change)?;
+            clear_open(&transaction, &symbol).map_err(|error| failed(path, error))?;
+            transaction.commit().map_err(|error| failed(path, error))?;
+            known.settle(&symbol);
+            Ok(())
         })
     }
 

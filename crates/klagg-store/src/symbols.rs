@@ -139,13 +139,13 @@ pub(crate) fn append(
     Ok(held.len())
 }
 
-/// Changes one symbol.
+/// Changes one symbol; returns what it is then.
 pub(crate) fn change(
     connection: &Connection,
     path: &Path,
     id: SymbolId,
     change: impl FnOnce(&mut StoredSymbol),
-) -> Result<(), StoreError> {
+) -> Result<StoredSymbol, StoreError> {
     let mut held = load(connection, path)?;
     let stored = held.len();
     let symbol = held.get_mut(id.index()).ok_or(StoreError::UnknownSymbol { symbol: id })?;
@@ -155,7 +155,8 @@ pub(crate) fn change(
         let name = symbol.name.clone();
         return Err(StoreError::NumberingBroken { symbol: id, name, stored });
     }
-    write(connection, symbol).map_err(|error| failed(path, error))
+    write(connection, symbol).map_err(|error| failed(path, error))?;
+    Ok(symbol.clone())
 }
 
 fn checksum(symbol: &StoredSymbol) -> u32 {

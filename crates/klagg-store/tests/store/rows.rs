@@ -4,7 +4,10 @@ use klagg_kline::{
     Kline, KlineRecord, KlineStatus, Period, Precision, Price, QuoteVolume, SymbolId, TradeId,
     UnixMillis, Volume,
 };
-use klagg_store::{ReadEnd, ReadQuery, Store, StoreConfig, StoreError, StoredKline, WriteOutcome};
+use klagg_store::{
+    ReadEnd, ReadQuery, Store, StoreConfig, StoreError, StoredKline, StoredSymbol, SymbolChange,
+    WriteOutcome,
+};
 use rusqlite::Connection;
 
 use crate::support::{ALL, MINUTE, START, kline, row, rows, store, stored_minutes, symbol};
@@ -92,6 +95,31 @@ fn a_bad_row_is_refused_with_the_whole_batch() {
     assert!(refusal(store.write(&[good, open])).contains("is open"));
     assert!(refusal(store.write_open(&[open, good])).contains("is closed"));
     assert!(stored_minutes(&store).is_empty());
+}
+
+#[test]
+fn nothing_is_open_of_a_symbol_that_has_ended() {
+    let (folder, mut store) = store();
+    let open = |store: &Store| store.reader().unwrap().open_klines().unwrap();
+    let of = |id, minute| StoredKline { symbol: SymbolId(id), ..row(minute, KlineStatus::Open) };
+    store.write_open(&[of(0, 1), of(1, 1)]).unwrap();
+    store.retire_symbol(SymbolId(0)).unwrap();
+    assert_eq!(open(&store), [of(1, 1)]);
+    // What was on its way when it ended; also after a restart.
+    store.write_open(&[of(0, 2), of(1, 2)]).unwrap();
+    assert_eq!(open(&store), [of(1, 2)]);
+    drop(store);
+    let mut store = Store::open(&StoreConfig::new(folder.path())).unwrap();
+    store.write_open(&[of(0, 3), of(1, 3)]).unwrap();
+    assert_eq!(open(&store), [of(1, 3)]);
+    store.append_symbols(&[StoredSymbol { delisted: true, ..symbol(3, "OLDUSDT") }]).unwrap();
+    store.write_open(&[of(3, 3)]).unwrap();
+    assert_eq!(open(&store), [of(1, 3)]);
+    // A halted one that trades again.
+    let back = StoredSymbol { delisted: false, ..store.load_symbols().unwrap()[0].clone() };
+    store.change_symbols(&SymbolChange::Update(back)).unwrap();
+    store.write_open(&[of(0, 4)]).unwrap();
+    assert_eq!(open(&store).len(), 2);
 }
 
 #[test]
