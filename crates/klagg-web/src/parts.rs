@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use klagg_engine::HistoryReader;
 use klagg_gateway::GlobalKlines;
-use klagg_kline::{PeriodSet, UnixMillis};
+use klagg_kline::{PeriodSet, SymbolId, UnixMillis};
 use klagg_store::StoreReaderFactory;
 use klagg_symbols::SymbolIndex;
 use tokio::sync::watch;
@@ -30,6 +30,9 @@ pub struct WebParts {
     pub exchange_info: watch::Receiver<Bytes>,
     /// How the program is. Called at each look at the status, the readiness and the metrics.
     pub status: Arc<dyn Fn() -> StatusReport + Send + Sync>,
+    /// Since when nothing comes of a symbol that ought to: its feed is down, or delivers others
+    /// only. `None` while it comes. Called for each symbol of an answer.
+    pub silent_since: Arc<dyn Fn(SymbolId) -> Option<UnixMillis> + Send + Sync>,
     /// The time now, in the exchange's time line.
     pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
 }

@@ -82,9 +82,14 @@ impl Source {
         look(&self.parts.klines.borrow())
     }
 
-    /// For how many milliseconds a symbol's worker has not answered; `None` while it does.
+    /// For how many milliseconds a symbol's worker has not answered, or its feed has been silent;
+    /// `None` while both deliver.
     pub(crate) fn staleness(&self, symbol: SymbolId) -> Option<i64> {
-        self.look(|klines| klines.staleness(symbol))
+        let since = (self.parts.silent_since)(symbol);
+        self.look(|klines| {
+            let feed = since.map(|since| klines.published_at.since(since).max(0));
+            klines.staleness(symbol).max(feed)
+        })
     }
 
     /// Rows of the store that were left out because their checksum is wrong.

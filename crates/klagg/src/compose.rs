@@ -151,7 +151,7 @@ async fn start_web(
     opened: &Opened,
     store: Option<StoreReaderFactory>,
 ) -> anyhow::Result<Web> {
-    let status = opened.status.clone();
+    let (status, silence) = (opened.status.clone(), opened.status.clone());
     let clock = opened.rest.clock().clone();
     let web_parts = WebParts {
         symbols: opened.index.clone(),
@@ -161,6 +161,7 @@ async fn start_web(
         store,
         exchange_info: opened.exchange_info.subscribe(),
         status: Arc::new(move || status.report()),
+        silent_since: Arc::new(move |symbol| silence.silent_since(symbol)),
         clock: Arc::new(move || clock.exchange()),
     };
     let (server, consumer) = WebServer::bind(parts::web(config), web_parts).await.context(

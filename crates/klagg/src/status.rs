@@ -1,12 +1,13 @@
 //! How the program is, for the page, the probes and the scraper.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use klagg_backfill::BackfillProgress;
-use klagg_binance::{ConnectionId, CopyId, FeedCounts, RestClient};
+use klagg_binance::{ConnectionId, CopyId, FeedCounts, Received, RestClient};
 use klagg_gateway::{GlobalKlines, SchedulerStatus};
+use klagg_kline::{SymbolId, UnixMillis};
 use klagg_store::WriterHandle;
 use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
 use tokio::sync::watch;
@@ -36,7 +37,10 @@ struct Shared {
 struct Seen {
     phase: &'static str,
     sockets: BTreeMap<(ConnectionId, CopyId), Socket>,
+    /// Connections of which no socket delivers, and since when.
+    down: BTreeMap<ConnectionId, UnixMillis>,
     feed: Option<Box<dyn Fn() -> FeedCounts + Send>>,
+    received: Option<Received>,
     writer: Option<WriterHandle>,
     backfill: Option<watch::Receiver<BackfillProgress>>,
     consumers: Option<SchedulerStatus>,
@@ -45,8 +49,14 @@ struct Seen {
     refused: Option<String>,
     quarantined: Option<String>,
     /// Symbols of which nothing comes although they trade, and how often that was found.
-    mute: BTreeSet<String>,
+    mute: BTreeMap<SymbolId, Mute>,
     mute_found: u64,
+}
+
+/// A symbol of which nothing comes although it trades.
+struct Mute {
+    name: String,
+    since: UnixMillis,
 }
 
 /// One socket of a connection as its notices tell.
@@ -58,6 +68,22 @@ pub(crate) enum Socket {
     Live,
     /// It is down, for this reason.
     Down(String),
+}
+
+impl Seen {
+    fn is_live(&self, connection: ConnectionId) -> bool {
+        let mut sockets = self.sockets.iter().filter(|((of, _), _)| *of == connection);
+        sockets.any(|(_, state)| *state == Socket::Live)
+    }
+
+    /// Notes since when no socket of a connection delivers, or that one does.
+    fn note_down(&mut self, connection: ConnectionId, now: UnixMillis) {
+        if self.is_live(connection) {
+            self.down.remove(&connection);
+        } else {
+            self.down.entry(connection).or_insert(now);
+        }
+    }
 }
 
 impl Status {
@@ -82,9 +108,15 @@ impl Status {
         self.seen().phase = phase;
     }
 
-    /// From now on the feed's counters are these.
-    pub(crate) fn feed(&self, counts: impl Fn() -> FeedCounts + Send + 'static) {
-        self.seen().feed = Some(Box::new(counts));
+    /// From now on the feed's counters are these, and its trades.
+    pub(crate) fn feed(
+        &self,
+        counts: impl Fn() -> FeedCounts + Send + 'static,
+        received: Received,
+    ) {
+        let mut seen = self.seen();
+        seen.feed = Some(Box::new(counts));
+        seen.received = Some(received);
     }
 
     /// From now on klines are written by this writer.
@@ -112,30 +144,47 @@ impl Status {
         if state != Socket::Opening {
             *known = state;
         }
+        seen.note_down(connection, self.now());
     }
 
     /// Nothing comes of a symbol although it trades.
-    pub(crate) fn symbol_mute(&self, name: &str) {
+    pub(crate) fn symbol_mute(&self, symbol: SymbolId, name: &str) {
         let mut seen = self.seen();
-        seen.mute.insert(name.to_owned());
+        let last = seen.received.as_ref().and_then(|received| received.last(symbol));
+        let since = last.map_or(self.now(), |last| last.event_time);
+        seen.mute.insert(symbol, Mute { name: name.to_owned(), since });
         seen.mute_found += 1;
     }
 
     /// Trades of a symbol come again.
-    pub(crate) fn symbol_heard(&self, name: &str) {
-        self.seen().mute.remove(name);
+    pub(crate) fn symbol_heard(&self, symbol: SymbolId) {
+        self.seen().mute.remove(&symbol);
+    }
+
+    /// Since when nothing comes of a symbol that ought to; `None` while it comes.
+    pub(crate) fn silent_since(&self, symbol: SymbolId) -> Option<UnixMillis> {
+        let seen = self.seen();
+        let connection = seen.received.as_ref().and_then(|received| received.connection(symbol));
+        let down = connection.and_then(|connection| seen.down.get(&connection).copied());
+        let mute = seen.mute.get(&symbol).map(|mute| mute.since);
+        down.into_iter().chain(mute).min()
+    }
+
+    /// The exchange's time as far as it was measured.
+    fn now(&self) -> UnixMillis {
+        self.shared.rest.clock().exchange()
     }
 
     /// Whether a connection has a socket that delivers.
     pub(crate) fn is_live(&self, connection: ConnectionId) -> bool {
-        let seen = self.seen();
-        let mut sockets = seen.sockets.iter().filter(|((of, _), _)| *of == connection);
-        sockets.any(|(_, state)| *state == Socket::Live)
+        self.seen().is_live(connection)
     }
 
     /// A socket is gone, and none is to be in its place.
     pub(crate) fn socket_closed(&self, connection: ConnectionId, copy: CopyId) {
-        self.seen().sockets.remove(&(connection, copy));
+        let mut seen = self.seen();
+        seen.sockets.remove(&(connection, copy));
+        seen.note_down(connection, self.now());
     }
 
     /// A connection has ended with all its sockets.
@@ -143,6 +192,7 @@ impl Status {
         let mut seen = self.seen();
         seen.sockets.retain(|&(of, _), _| of != connection);
         seen.sockets.insert((connection, CopyId(0)), Socket::Down(why));
+        seen.note_down(connection, self.now());
     }
 
     /// A part has failed for good; the rest goes on.
@@ -241,9 +291,9 @@ fn connections(seen: &Seen, is: impl Fn(&Socket) -> bool) -> usize {
 }
 
 /// Symbols of which nothing comes, as a sentence.
-fn mute(symbols: &BTreeSet<String>) -> Option<String> {
+fn mute(symbols: &BTreeMap<SymbolId, Mute>) -> Option<String> {
     const NAMED: usize = 5;
-    let names: Vec<&str> = symbols.iter().take(NAMED).map(String::as_str).collect();
+    let names: Vec<&str> = symbols.values().take(NAMED).map(|mute| mute.name.as_str()).collect();
     let more = symbols.len().saturating_sub(NAMED);
     let others = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!names.is_empty()).then(|| {

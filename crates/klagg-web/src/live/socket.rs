@@ -164,14 +164,12 @@ fn heartbeat(app: &App, client: &Client) -> String {
     let standing = app.standing();
     let mut symbols: Vec<_> = client.slots().iter().map(|slot| slot.symbol).collect();
     symbols.dedup();
-    let stale: Vec<_> = app.source.look(|klines| {
-        let late = |&symbol: &_| Some((symbol, klines.staleness(symbol)?));
-        symbols.iter().filter_map(late).collect()
-    });
     let table = app.source.parts.symbols.load();
-    let stale: Vec<_> = stale
+    let late = |&symbol: &_| Some((symbol, app.source.staleness(symbol)?));
+    let stale: Vec<_> = symbols
         .iter()
-        .filter_map(|&(symbol, age)| {
+        .filter_map(late)
+        .filter_map(|(symbol, age)| {
             let entry = table.entry(symbol)?;
             Some((&*entry.name, standing.published_at.plus(-age)))
         })

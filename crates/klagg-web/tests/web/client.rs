@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::pipeline::{self, MINUTE, Market, Running, START, listed};
+use crate::pipeline::{self, MINUTE, Market, Running, START, Seams, Silent, listed};
 
 /// Longer than anything here takes, even where much else runs.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -25,6 +25,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 pub(crate) struct Desk {
     pub(crate) market: Market,
     pub(crate) report: std::sync::Arc<std::sync::Mutex<StatusReport>>,
+    pub(crate) silent: Silent,
     pub(crate) exchange_info: watch::Sender<Bytes>,
     pub(crate) running: Running,
 }
@@ -58,7 +59,8 @@ pub(crate) async fn desk_with_store(
         vec![listed("BTCUSDT", 2, 3), listed("ETHUSDT", 2, 3), listed("币安人生USDT", 5, 0)];
     let (market, seams) = Market::new(symbols, 2000, store);
     let running = pipeline::run(config, seams.parts).await.unwrap();
-    Desk { market, report: seams.report, exchange_info: seams.exchange_info, running }
+    let Seams { report, silent, exchange_info, .. } = seams;
+    Desk { market, report, silent, exchange_info, running }
 }
 
 /// Confirmed minutes that end where the market begins; each costs as much as its number.

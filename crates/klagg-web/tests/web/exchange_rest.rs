@@ -76,6 +76,13 @@ async fn what_is_stale_says_so_in_a_header_and_keeps_its_body() {
     desk.market.publish(START + 2_000);
     let reply = desk.get(paths[0]).await;
     assert!(!reply.head.contains("x-klagg-stale-ms"), "{reply:?}");
+    // Its worker answers, but nothing comes of it.
+    desk.silent.lock().unwrap().insert(SymbolId(0), UnixMillis(START - 18_000));
+    let reply = desk.get(paths[0]).await;
+    assert!(reply.head.contains("x-klagg-stale-ms: 20000"), "{reply:?}");
+    desk.silent.lock().unwrap().clear();
+    let reply = desk.get(paths[0]).await;
+    assert!(!reply.head.contains("x-klagg-stale-ms"), "{reply:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use klagg_kline::{SymbolId, UnixMillis};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -122,6 +123,21 @@ async fn a_late_worker_makes_its_symbols_stale_and_says_since_when() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_symbol_of_which_nothing_comes_is_stale_beside_those_that_are_heard() {
+    let mut desk = desk(config()).await;
+    desk.begin(1);
+    let mut socket = desk.live().await;
+    socket.say(r#"{"subscribe":["BTCUSDT","ETHUSDT"],"periods":["1m"]}"#).await;
+    assert_eq!(socket.json_of("heartbeat").await["stale"], serde_json::json!([]));
+    desk.silent.lock().unwrap().insert(SymbolId(1), UnixMillis(START - 20_000));
+    let mut stale = serde_json::json!([]);
+    while stale == serde_json::json!([]) {
+        stale = socket.json_of("heartbeat").await["stale"].take();
+    }
+    assert_eq!(stale, serde_json::json!([["ETHUSDT", START - 20_000]]));
 }
 
 #[tokio::test]

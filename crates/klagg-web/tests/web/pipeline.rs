@@ -1,6 +1,7 @@
 //! The real pipeline without the exchange: trades by hand, then shard, gateway, history, read
 //! scheduler and web server as they are composed in the program.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use tokio::task::JoinHandle;
 pub(crate) const START: i64 = 1_795_305_600_000;
 pub(crate) const MINUTE: i64 = 60_000;
 
+/// Symbols of which nothing comes, and since when.
+pub(crate) type Silent = Arc<Mutex<BTreeMap<SymbolId, UnixMillis>>>;
+
 /// Trades in, published klines out.
 #[allow(dead_code, reason = "the demo looks at more of it than the tests")]
 pub(crate) struct Market {
@@ -39,6 +43,8 @@ pub(crate) struct Market {
 pub(crate) struct Seams {
     pub(crate) parts: WebParts,
     pub(crate) report: Arc<Mutex<StatusReport>>,
+    #[allow(dead_code, reason = "tests alone silence symbols")]
+    pub(crate) silent: Silent,
     pub(crate) exchange_info: watch::Sender<bytes::Bytes>,
 }
 
@@ -74,6 +80,8 @@ impl Market {
         let clock = Arc::clone(&now);
         let report = Arc::new(Mutex::new(StatusReport::default()));
         let told = Arc::clone(&report);
+        let silent = Silent::default();
+        let mute = Arc::clone(&silent);
         let parts = WebParts {
             symbols: index.clone(),
             periods: periods.clone(),
@@ -82,6 +90,7 @@ impl Market {
             store,
             exchange_info: info,
             status: Arc::new(move || told.lock().unwrap().clone()),
+            silent_since: Arc::new(move |symbol| mute.lock().unwrap().get(&symbol).copied()),
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
         };
         let market = Self {
@@ -95,7 +104,7 @@ impl Market {
             sequence: 0,
             now,
         };
-        (market, Seams { parts, report, exchange_info })
+        (market, Seams { parts, report, silent, exchange_info })
     }
 
     /// One trade, not yet published.

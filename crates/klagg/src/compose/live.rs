@@ -67,7 +67,7 @@ pub(super) async fn run(
     let engine = Arc::new(engine);
     let (mut feed, taken) = start_feed(config, tls, &index, &engine, &pulses)?;
     add_symbols(&mut feed, &control, (&found.active, clock()), |_| None)?;
-    status.feed(feed.counts_reader());
+    status.feed(feed.counts_reader(), feed.received());
     feed.subscribe(&found.active).await.context("cannot subscribe the symbols")?;
 
     let (live_from, live_seen) = watch::channel(None);

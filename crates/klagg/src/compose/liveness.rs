@@ -55,12 +55,12 @@ impl Liveness {
                         symbol,
                         "nothing comes of a symbol although it trades; it is subscribed anew"
                     );
-                    self.status.symbol_mute(symbol);
+                    self.status.symbol_mute(id, symbol);
                     mute.push(id);
                 }
                 Finding::Recovered(_) => {
                     tracing::info!(symbol, "a symbol's trades come again");
-                    self.status.symbol_heard(symbol);
+                    self.status.symbol_heard(id);
                 }
             }
         }

@@ -142,13 +142,22 @@ pub(crate) fn figure(address: &str, name: &str) -> f64 {
 
 /// The body of an answer, if there is one.
 pub(crate) fn get(address: &str, path: &str) -> Option<String> {
+    answer(address, path).map(|(_, body)| body)
+}
+
+/// Status and headers of an answer, in lower case, if there is one.
+pub(crate) fn head(address: &str, path: &str) -> Option<String> {
+    answer(address, path).map(|(head, _)| head.to_ascii_lowercase())
+}
+
+fn answer(address: &str, path: &str) -> Option<(String, String)> {
     use std::io::{Read, Write};
     let mut socket = std::net::TcpStream::connect(address).ok()?;
     socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).ok()?;
-    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+    answer.split_once("\r\n\r\n").map(|(head, body)| (head.to_owned(), body.to_owned()))
 }
 
 /// The address in a line such as `page:    http://127.0.0.1:8080/`.

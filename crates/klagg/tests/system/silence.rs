@@ -4,7 +4,7 @@
 use klagg_kline::Period;
 
 use crate::market::{Market, PATIENCE, START};
-use crate::process::{figure, get, wait_until};
+use crate::process::{figure, get, head, wait_until};
 use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
 
 #[test]
@@ -12,7 +12,11 @@ fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
     let market = Market::open(31, FACTOR);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let (mut klagg, _, admin) = start(&market, folder, &[]);
+    let (mut klagg, page, admin) = start(&market, folder, &[]);
+    let is_stale = |symbol: &str| {
+        let path = format!("/fapi/v1/klines?symbol={symbol}&interval=1m&limit=1");
+        head(&page, &path).is_some_and(|head| head.contains("x-klagg-stale-ms"))
+    };
     wait_until("trades are folded", PATIENCE, || figure(&admin, "klagg_trades_total") > 50.0);
     market.exchange().control().silence("ETHUSDT");
     let line = klagg.wait_for("nothing comes of a symbol although it trades", PATIENCE);
@@ -20,7 +24,9 @@ fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
     wait_until("it is shown", PATIENCE, || {
         get(&admin, "/readyz").is_some_and(|ready| ready.contains("ETHUSDT"))
             && figure(&admin, "klagg_feed_symbols_mute") > 0.5
+            && is_stale("ETHUSDT")
     });
+    assert!(!is_stale("BTCUSDT"), "the others are heard");
     market.exchange().control().unsilence();
     wait_until("its trades come again", PATIENCE, || {
         figure(&admin, "klagg_feed_symbols_mute") < 0.5
