@@ -81,6 +81,14 @@ pub(crate) struct Connection<S> {
     event_time: Option<UnixMillis>,
 }
 
+/// What became of a text frame.
+enum Frame {
+    /// It was read; the event time that it told, if that is believed.
+    Taken(Option<UnixMillis>),
+    /// A trade may have been lost with it.
+    Lost,
+}
+
 impl<S: FeedSink> Connection<S> {
     pub(crate) fn new(parts: Parts<S>) -> Self {
         let lines = std::iter::repeat_with(Line::default).take(parts.copies.slots()).collect();
@@ -200,7 +208,14 @@ impl<S: FeedSink> Connection<S> {
         while let Some(message) = next.take() {
             let why = match message {
                 Some(Ok(Message::Text(text))) => {
-                    newest = newest.max(self.frame(copy, text.as_bytes()).await?);
+                    match self.frame(copy, text.as_bytes()).await? {
+                        Frame::Taken(event_time) => newest = newest.max(event_time),
+                        Frame::Lost => {
+                            // What was told before it says nothing of what comes after.
+                            self.pass_on_read(copy, newest.take()).await?;
+                            self.missed(copy);
+                        }
+                    }
                     None
                 }
                 Some(Ok(Message::Pong(_))) => {
@@ -248,17 +263,16 @@ impl<S: FeedSink> Connection<S> {
         self.pass_on(FeedSink::flush).await
     }
 
-    /// One text frame; gives the event time it told, if that is believed.
-    async fn frame(&mut self, copy: CopyId, frame: &[u8]) -> Result<Option<UnixMillis>, End> {
+    /// One text frame.
+    async fn frame(&mut self, copy: CopyId, frame: &[u8]) -> Result<Frame, End> {
         self.parts.sink.on_frame(frame);
         let seen = self.parts.reader.read(frame, &self.parts.counters);
-        let Line::Open(line) = &mut self.lines[copy.index()] else { return Ok(None) };
+        let Line::Open(line) = &mut self.lines[copy.index()] else { return Ok(Frame::Taken(None)) };
         let event_time = seen.event_time.filter(|&time| line.times.take(time));
         line.event_time = line.event_time.max(event_time);
         let is_doubted = event_time != seen.event_time
             || seen.trade.is_some_and(|(_, trade)| !line.times.allows(trade.time));
         if is_doubted {
-            // A trade dropped with it leaves a hole in the ids, so that its minute is repaired.
             self.parts.counters.times_doubted.add(1);
             tracing::warn!(connection = %self.parts.id, event_time = ?seen.event_time,
                 "a frame is far ahead of all others; it is not believed");
@@ -279,7 +293,16 @@ impl<S: FeedSink> Connection<S> {
         if let Some(notice) = seen.notice {
             self.notice(notice.for_connection(self.parts.id));
         }
-        Ok(event_time)
+        // The next trade of its symbol shows the hole. Until then time alone proves nothing.
+        let is_lost = seen.is_lost || (is_doubted && seen.trade.is_some());
+        Ok(if is_lost { Frame::Lost } else { Frame::Taken(event_time) })
+    }
+
+    /// A trade of this socket may be lost.
+    fn missed(&mut self, copy: CopyId) {
+        if self.parts.copies.on_missed(self.parts.clock.elapsed(), copy) {
+            self.parts.sink.on_interrupted();
+        }
     }
 
     /// Offers something to the sink until it takes it. At shutdown, only for a while.

@@ -7,7 +7,8 @@
 //! - Only the time of a socket that has joined and is whole may close minutes.
 //! - An old socket is closed only after the one that takes its place has joined, and was whole for
 //!   the overlap. A replacement that fails leaves the old socket as it is, until its lifetime ends.
-//! - An interruption is told when a socket is lost and none that has joined is left.
+//! - An interruption is told when a socket is lost, or may have lost a trade, and none that has
+//!   joined is left.
 //!
 //! Sans-io: decides what [`ConnectionPolicy`] leaves open. Deliberately absent: sockets, clocks,
 //! and which trades come twice (the engine's sequencer knows them by their ids).
@@ -130,6 +131,19 @@ impl Copies {
             self.join();
             self.turn_if_due(now, steps);
         }
+    }
+
+    /// A trade that a socket has brought may be lost, though it delivers. Gives whether that is an
+    /// interruption, to be told before any further time: no other socket has joined and is whole.
+    #[must_use]
+    pub fn on_missed(&mut self, now: Duration, copy: CopyId) -> bool {
+        let Some(Some(slot)) = self.slots.get_mut(copy.index()) else { return false };
+        let had_joined = std::mem::take(&mut slot.has_joined);
+        slot.whole = slot.whole.map(|_| (now, None));
+        let covers = |slot: &Slot| slot.has_joined && slot.whole.is_some();
+        let is_interrupted = had_joined && !self.slots.iter().flatten().any(covers);
+        self.join();
+        is_interrupted
     }
 
     /// Tells all sockets: what is wanted, or that we held up reading.

@@ -29,11 +29,19 @@ pub(crate) struct Seen {
     pub(crate) notice: Option<Told>,
     /// The number of a request that was acknowledged.
     pub(crate) acknowledged: Option<u64>,
+    /// It cannot be read, so that it may have been a trade.
+    pub(crate) is_lost: bool,
 }
 
 impl Seen {
-    const NOTHING: Self =
-        Self { trade: None, event_time: None, sign: Sign::None, notice: None, acknowledged: None };
+    const NOTHING: Self = Self {
+        trade: None,
+        event_time: None,
+        sign: Sign::None,
+        notice: None,
+        acknowledged: None,
+        is_lost: false,
+    };
 }
 
 /// A notice that lacks the connection's number.
@@ -95,7 +103,7 @@ impl Reader {
             Err(error) => {
                 counters.malformed.add(1);
                 tracing::debug!(%error, "a frame that cannot be read");
-                return Seen::NOTHING;
+                return Seen { is_lost: true, ..Seen::NOTHING };
             }
         };
         let other =

@@ -33,7 +33,7 @@ fn extra(world: &World) -> u32 {
 
 #[test]
 fn whatever_fails_no_watermark_passes_a_trade_that_is_missing() {
-    let mut replaced = 0;
+    let (mut replaced, mut garbled) = (0, 0);
     for seed in 0..48 {
         let copies = if seed % 2 == 0 { 1 } else { 2 };
         let mut world = World::new(seed, copies);
@@ -43,6 +43,7 @@ fn whatever_fails_no_watermark_passes_a_trade_that_is_missing() {
             let slot = world.random.below(u64::from(copies) + 1);
             let copy = CopyId(u8::try_from(slot).unwrap());
             let delay = world.random.below(800);
+            world.garbled_percent = world.random.below(12).saturating_sub(8);
             match world.random.below(5) {
                 0 => world.cut(copy),
                 1 => world.servers[copy.index()].is_mute = true,
@@ -57,9 +58,28 @@ fn whatever_fails_no_watermark_passes_a_trade_that_is_missing() {
             }
         }
         replaced += world.report.replaced;
+        garbled += world.report.garbled;
+        world.garbled_percent = 0;
         world.assert_converged(usize::from(copies));
     }
     assert!(replaced > 80, "{replaced} replacements took place among the faults");
+    assert!(garbled > 250, "{garbled} frames could not be read");
+}
+
+#[test]
+fn what_one_of_two_copies_cannot_read_is_no_interruption() {
+    for seed in 0..8 {
+        let mut world = World::new(seed, 2);
+        world.run(2_000);
+        world.garbled_percent = 1;
+        world.run(20_000);
+        let report = &world.report;
+        assert!(report.garbled > 5, "seed {seed}: {report:?}");
+        // Where both lost something before the other had caught up, it is one.
+        assert!(report.interruptions * 2 < report.garbled, "seed {seed}: {report:?}");
+        world.garbled_percent = 0;
+        world.assert_converged(2);
+    }
 }
 
 #[test]

@@ -131,6 +131,25 @@ async fn a_lost_connection_is_told_to_the_sink_and_opened_again() {
 }
 
 #[tokio::test]
+async fn a_frame_that_cannot_be_read_is_an_interruption_before_any_later_time() {
+    let mut world = World::start(|_| {}).await;
+    world.feed.subscribe(&[SymbolId(0)]).await.unwrap();
+    world.request().await;
+    world.say(trade("BTCUSDT", 1));
+    world.notice(|notice| matches!(notice, FeedNotice::Live { .. })).await;
+    world.say(trade("BTCUSDT", 2).replace("\"p\":\"10.5\"", "\"p\":\"1e9999\""));
+    world.say(trade("BTCUSDT", 3));
+    let taken = world.until_taken(|taken| trades_of(taken, 0) == [1, 3]).await;
+    let of_last = taken.len() - 1;
+    let interrupted = taken.iter().position(|of| *of == Taken::Interrupted(ConnectionId(0)));
+    let later = taken.iter().position(|of| matches!(of, Taken::Time(_, time) if *time > 1_000_001));
+    assert!(interrupted.is_some(), "{taken:?}");
+    assert!(interrupted < Some(later.unwrap_or(of_last)), "{taken:?}");
+    let counts = world.feed.stop().await;
+    assert_eq!((counts.malformed, counts.disconnects), (1, 0), "its socket stays");
+}
+
+#[tokio::test]
 async fn single_fills_come_on_their_own_path_with_the_market_beside_them() {
     let mut world = World::start(|config| config.source = TradeStream::Trade).await;
     world.feed.subscribe(&[SymbolId(1)]).await.unwrap();

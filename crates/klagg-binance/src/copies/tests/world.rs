@@ -92,6 +92,7 @@ pub(super) struct Report {
     pub(super) given_up: u32,
     pub(super) connects: u32,
     pub(super) most_open: u16,
+    pub(super) garbled: u32,
 }
 
 pub(super) struct World {
@@ -102,9 +103,13 @@ pub(super) struct World {
     pub(super) servers: Vec<Server>,
     pub(super) now: u64,
     pub(super) refuses: bool,
+    /// So many of a hundred trades cannot be read when they come.
+    pub(super) garbled_percent: u64,
     /// Trades so far, and which of them some socket brought.
     pub(super) trades: Vec<(u64, usize)>,
     pub(super) brought: BTreeSet<(u64, usize)>,
+    /// Trades that some socket could not read since an interruption was last told.
+    pub(super) lost: BTreeSet<(u64, usize)>,
     /// All trades up to this one were looked at.
     pub(super) checked: usize,
     /// An interruption was told, and no watermark since.
@@ -125,8 +130,10 @@ impl World {
             servers,
             now: 0,
             refuses: false,
+            garbled_percent: 0,
             trades: Vec::new(),
             brought: BTreeSet::new(),
+            lost: BTreeSet::new(),
             checked: 0,
             is_excused: true,
             report: Report::default(),
@@ -238,6 +245,17 @@ impl World {
             match frame {
                 Frame::Acknowledged(id) => self.event(copy, Event::Acknowledged(id)),
                 Frame::Pong => self.event(copy, Event::Pong),
+                // It cannot be read.
+                Frame::Trade { stream, at } if self.random.below(100) < self.garbled_percent => {
+                    self.report.garbled += 1;
+                    self.tell(copy, newest.take());
+                    self.lost.insert((at, stream));
+                    if self.copies.on_missed(ms(now), copy) {
+                        self.report.interruptions += 1;
+                        // Every symbol is in doubt now, each until its next trade.
+                        self.brought.append(&mut self.lost);
+                    }
+                }
                 Frame::Trade { stream, at } => {
                     self.brought.insert((at, stream));
                     newest = Some(at);
@@ -246,6 +264,11 @@ impl World {
                 }
             }
         }
+        self.tell(copy, newest);
+    }
+
+    /// The newest time of what has arrived.
+    fn tell(&mut self, copy: CopyId, newest: Option<u64>) {
         let Some(newest) = newest else { return };
         let time = UnixMillis(newest.cast_signed());
         self.decide(|copies, now, _, _, steps| copies.on_event_time(now, copy, time, steps));
