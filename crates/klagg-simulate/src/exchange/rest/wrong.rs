@@ -31,6 +31,8 @@ pub(super) fn page(mut klines: Vec<Kline>, (period, from): (Period, i64), dice: 
             let before = period.open_time(UnixMillis(from - 1));
             klines.insert(0, Kline { open_time: before, ..first });
         }
+        // Nothing, as if it had not been listed yet.
+        5 => klines.clear(),
         // Unsorted, off the grid, high below low: never gets past the reader of the JSON.
         _ => return Reply::Garbage,
     }
