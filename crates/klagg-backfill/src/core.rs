@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority, WeightBudget, WeightStatus};
 use klagg_engine::{HistoryReader, Hole};
-use klagg_kline::{SymbolId, UnixMillis};
+use klagg_kline::{SymbolId, TradeId, UnixMillis};
 
 use self::archive::Archive;
 use self::confirm::Due;
@@ -277,7 +277,9 @@ impl BackfillCore {
             Subject::Klines { page, .. } => What::Klines(page),
             Subject::Trades(hole) => {
                 let limit = u16::try_from(hole.trades()).unwrap_or(AGG_TRADES_LIMIT_MAX);
-                What::Trades { from: hole.first, limit: limit.min(AGG_TRADES_LIMIT_MAX) }
+                let early = i64::from(mutated!(SeamUnjoined));
+                let from = TradeId(hole.first.0 - early);
+                What::Trades { from, limit: limit.min(AGG_TRADES_LIMIT_MAX) }
             }
         };
         actions.push(Action::Ask(Request { id, symbol, name, what, priority }));

@@ -43,6 +43,9 @@ pub(crate) fn check_trades(hole: &Hole, trades: &[Trade]) -> Result<(), &'static
     let (Some(first), Some(last)) = (trades.first(), trades.last()) else {
         return Err("no trade");
     };
+    if mutated!(SeamUnjoined) {
+        return Ok(());
+    }
     if trades.len() as u64 > hole.trades() {
         return Err("more trades than were asked for");
     }

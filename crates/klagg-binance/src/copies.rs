@@ -328,6 +328,10 @@ impl Copies {
 
     fn begin_turn(&mut self, old: CopyId, now: Duration, random: u64, steps: &mut Vec<Step>) {
         self.is_inside = true;
+        if mutated!(RotationBreaks) {
+            self.slots[old.index()] = None;
+            steps.push(Step::CloseReplaced(old));
+        }
         let Some(free) = self.slots.iter().position(Option::is_none) else { return };
         let new = CopyId(u8::try_from(free).unwrap_or(u8::MAX));
         self.turn = Some(Turn { old, new, give_up_at: now + self.timing.overlap_max });

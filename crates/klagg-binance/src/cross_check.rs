@@ -50,7 +50,7 @@ pub enum Finding {
 }
 
 /// A symbol that is looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Watch {
     /// What we had received when it began.
     ours: Option<LastTrade>,
@@ -135,16 +135,14 @@ impl CrossCheck {
             Some(ours) => Some(ours.price),
             None => None,
         };
-        let watch = self.watches.entry(row.symbol).or_insert(Watch {
-            ours,
-            price: row.price,
-            differs: None,
-            is_doubted: false,
-            renewed_at: None,
-        });
+        let anew =
+            Watch { ours, price: row.price, differs: None, is_doubted: false, renewed_at: None };
+        let watch = self.watches.entry(row.symbol).or_insert(anew);
         if watch.ours != ours {
-            // Something came meanwhile: the sweep tells, and a later ticker begins anew.
-            return;
+            // Something came meanwhile. This ticker may be the only one that tells of what did not
+            // come behind it: it begins anew.
+            findings.extend(watch.renewed_at.map(|_| Finding::Recovered(row.symbol)));
+            *watch = anew;
         }
         // Of a symbol of which nothing ever came, a change of the ticker's own price is the sign.
         if known.unwrap_or(watch.price) != row.price {
@@ -237,6 +235,15 @@ mod tests {
         // Newer than the ticker, whatever it says.
         bench.receive(7, 1_000);
         assert_eq!(bench.tick(500, 300), []);
+    }
+
+    #[test]
+    fn a_ticker_that_differs_from_what_came_since_the_last_one_begins_anew() {
+        let mut bench = Bench::new(Some((100, 0)));
+        assert_eq!(bench.tick(101, 1), []);
+        bench.receive(101, 1);
+        assert_eq!(bench.tick(102, 2), []);
+        assert_eq!(bench.pass(60), [(4, Finding::Doubted(SYMBOL))], "102 is told once only");
     }
 
     #[test]

@@ -184,8 +184,9 @@ impl ConnectionPolicy {
         let jitter = u64::try_from(self.timing.rotation_jitter.as_millis()).unwrap_or(u64::MAX);
         let early = Duration::from_millis(random % jitter.saturating_add(1).max(1));
         let chunk = self.timing.names_per_subscribe;
-        let pending =
-            self.wanted.chunks(chunk).map(|names| Request::Subscribe(names.to_vec())).collect();
+        let told = if mutated!(NotSubscribedAnew) && self.failures > 0 { 0 } else { usize::MAX };
+        let wanted = self.wanted.chunks(chunk).take(told);
+        let pending = wanted.map(|names| Request::Subscribe(names.to_vec())).collect();
         self.state = State::Open(Box::new(Open {
             since: now,
             old_at: Some(now + self.timing.rotation.saturating_sub(early)),
@@ -291,6 +292,7 @@ impl ConnectionPolicy {
     /// When the next message may be sent.
     fn free_at(&self, open: &Open) -> Duration {
         match open.sent.front() {
+            _ if mutated!(MessagesUnpaced) => Duration::ZERO,
             Some(&oldest) if open.sent.len() >= self.timing.messages_per_second => {
                 oldest + PACE_WINDOW
             }

@@ -71,9 +71,28 @@ impl Received {
 
     #[inline]
     pub(crate) fn record(&self, symbol: SymbolId, price: Price, event_time: UnixMillis) {
-        if let Some(cell) = self.cells.get(symbol.index()) {
+        // A copy that is behind brings older trades after newer ones.
+        if let Some(cell) = self.cells.get(symbol.index())
+            && event_time.0 >= cell.event_time.load(Ordering::Relaxed)
+        {
             cell.price.store(price.scaled(), Ordering::Relaxed);
             cell.event_time.store(event_time.0, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_behind_does_not_bring_back_an_older_trade() {
+        let received = Received::new(1);
+        let symbol = SymbolId(0);
+        for (price, millis) in [(1, 100), (2, 200), (1, 100)] {
+            received.record(symbol, Price::from_scaled(price), UnixMillis(millis));
+        }
+        let newest = LastTrade { price: Price::from_scaled(2), event_time: UnixMillis(200) };
+        assert_eq!(received.last(symbol), Some(newest));
     }
 }

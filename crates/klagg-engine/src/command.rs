@@ -55,8 +55,9 @@ pub(crate) enum Command {
     Add(NewSymbolSpec),
     /// Fold this symbol no more.
     Retire(SymbolId),
-    /// Trades of this symbol may be missing although its feed delivers.
-    Doubt(SymbolId),
+    /// Trades of this symbol may be missing although its feed delivers: those behind the newest one
+    /// that came, which was sent at this time.
+    Doubt(SymbolId, UnixMillis),
     /// Closed klines from outside: official ones, or stored ones.
     Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
     /// The trades that a hole of this symbol lacks.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId, Trade};
+use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId, Trade, UnixMillis};
 
 use crate::command::Command;
 #[cfg(debug_assertions)]
@@ -189,12 +189,14 @@ impl EngineControl {
 
     /// Says that trades of a symbol may be missing although its feed delivers: what its open
     /// minute holds, and every minute that closes from now on, is unproven until the symbol's next
-    /// trade shows that none is missing.
+    /// trade shows that none is missing. A trade that is no later than `heard`, the time at which
+    /// the newest one that came was sent, shows nothing: it may have waited before the worker, and
+    /// been overtaken by this.
     ///
     /// # Errors
     /// As [`EngineControl::add_symbol`].
-    pub fn doubt_symbol(&self, symbol: SymbolId) -> Result<(), EngineError> {
-        self.send(symbol, Command::Doubt(symbol))
+    pub fn doubt_symbol(&self, symbol: SymbolId, heard: UnixMillis) -> Result<(), EngineError> {
+        self.send(symbol, Command::Doubt(symbol, heard))
     }
 
     /// Hands over closed klines from outside: the exchange's own, or stored ones. They seed what

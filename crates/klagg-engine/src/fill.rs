@@ -45,6 +45,9 @@ impl Hole {
 
     /// Whether `trades` are exactly what is missing: every id, in order, of the one minute.
     fn is_filled_by(&self, trades: &[Trade]) -> bool {
+        if mutated!(SeamUnjoined) {
+            return trades.iter().all(|trade| Some(minute_of(trade.time)) == self.minute);
+        }
         let ids = (self.first.0..=self.last.0).map(TradeId);
         self.trades() == trades.len() as u64
             && trades.iter().zip(ids).all(|(trade, id)| trade.id == id)

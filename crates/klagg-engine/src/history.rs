@@ -353,7 +353,7 @@ impl HistoryReader {
         while next < head && taken < max {
             let oldest = head.saturating_sub(capacity);
             if next < oldest {
-                (next, lost) = (oldest, true);
+                (next, lost) = (oldest, !mutated!(CursorSkips));
             }
             let at = usize::try_from(next % capacity).unwrap_or(0);
             let entry = self.shared.log.read(at);

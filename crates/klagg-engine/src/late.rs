@@ -15,7 +15,8 @@ impl Desk<'_> {
         };
         let kline = &child.record.kline;
         let places = kline.is_flat() || (kline.has_ids() && trade.id > kline.last_id);
-        if !places || child.record.status == KlineStatus::Confirmed {
+        let is_final = child.record.status == KlineStatus::Confirmed;
+        if (!places || is_final) && !mutated!(ConfirmedAmended) {
             self.scope.out.counters.late_dropped += 1;
             return;
         }

@@ -104,12 +104,12 @@ impl Desk<'_> {
         if self.cold.life == Life::Seeding {
             // A listing's first trade: nothing came before it.
             let from = if trade.id <= TradeId(1) { minute } else { self.told_from(minute) };
-            // The first trade of another minute says nothing of the price at which this one stands.
-            let price = self.known_close().filter(|_| from != minute).unwrap_or(trade.price);
+            let price = self.known_close().filter(|_| from < minute).unwrap_or(trade.price);
             self.seat(from, price);
             self.cold.life = Life::Live;
         }
-        if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) {
+        let is_believed = mutated!(RestartBelieved) && self.slot.next_id == TradeId(1);
+        if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) || is_believed {
             // A listing's first trade: nothing came before it.
             self.note_listing(trade);
             self.break_until(UnixMillis(minute.0 - 1));
@@ -135,7 +135,8 @@ impl Desk<'_> {
     fn apply(&mut self, trade: &Trade) {
         let minute = minute_of(trade.time);
         self.slot.next_id = trade.id.next();
-        self.cold.coverage = Coverage::Proven;
+        let is_proof = trade.time > self.cold.doubted_until;
+        self.cold.coverage = if is_proof { Coverage::Proven } else { Coverage::Interrupted };
         if self.levels.is_none() {
             self.seat(minute, trade.price);
             self.note_listing(trade);
@@ -335,10 +336,10 @@ impl Desk<'_> {
         self.slot.broken_until = self.slot.broken_until.max(minute);
     }
 
-    /// The feed was cut off. What is held came before that: folded later, it would prove what is
-    /// doubtful from now on.
+    /// The feed was cut off. What is held since before proves nothing of what came after it.
     pub(crate) fn on_interrupted(&mut self) {
-        self.release_all();
+        let held_until = self.cold.held.back().map_or(UnixMillis(i64::MIN), |last| last.time);
+        self.cold.doubted_until = self.cold.doubted_until.max(held_until);
         if self.cold.coverage == Coverage::Proven && !mutated!(InterruptionIgnored) {
             self.cold.coverage = Coverage::Interrupted;
         }

@@ -300,7 +300,7 @@ impl Shard {
         match command {
             Command::Add(spec) => self.add_symbol(&spec),
             Command::Retire(symbol) => self.retire_symbol(symbol),
-            Command::Doubt(symbol) => self.doubt_symbol(symbol),
+            Command::Doubt(symbol, heard) => self.doubt_symbol(symbol, heard),
             Command::Fill { symbol, trades } => self.fill(symbol, &trades),
             Command::Supply { symbol, period_index, records } => {
                 self.supply(symbol, period_index, &records);

@@ -131,6 +131,8 @@ pub(crate) struct Cold {
     /// The minute from which on it is to be told of.
     pub(crate) told_from: Option<UnixMillis>,
     pub(crate) coverage: Coverage,
+    /// Trades no later than this do not show that none is missing.
+    pub(crate) doubted_until: UnixMillis,
     /// The last traded price, while no minute is open.
     pub(crate) previous_close: Option<Price>,
     /// Until when the price is known that a flat open minute stands at, while no id is known.
@@ -157,6 +159,7 @@ impl Cold {
             life: Life::Seeding,
             told_from: spec.since.map(minute_of),
             coverage,
+            doubted_until: UnixMillis(i64::MIN),
             previous_close: spec.previous_close,
             close_known_at: UnixMillis(i64::MIN),
             has_unproven: false,

@@ -52,6 +52,14 @@ mutants! {
     FailedForgotten "what did not come once is not asked for again",
     NameReusesNumber "a name that is listed again gets its old number",
     SilenceUnseen "nothing is concluded from tickers that tell of trades which did not come",
+    ConfirmedAmended "a late trade is folded into a confirmed kline",
+    RestartBelieved "after a worker broke, its open minutes count as whole",
+    ClosedTooEarly "the time of one connection closes the minutes of all",
+    SeamUnjoined "trades from history are folded one place off, whatever their ids",
+    NotSubscribedAnew "a socket that is opened again is not told what it is to carry",
+    MessagesUnpaced "messages are sent as fast as they come up",
+    RotationBreaks "an old socket is closed before the new one delivers",
+    CursorSkips "a reader of changes that was overtaken is not told",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

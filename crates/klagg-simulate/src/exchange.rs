@@ -21,8 +21,9 @@ use crate::scenario::Scenario;
 
 /// Age at which the exchange cuts a connection: its 24 hours, scaled to a run.
 pub(crate) const CUT_AGE: Millis = 300_000;
-/// Messages that a client may send in a second.
-const MESSAGES_PER_SECOND: usize = 10;
+/// Messages that a client may send in a second: the exchange's ten, scaled to the few streams of a
+/// run.
+const MESSAGES_PER_SECOND: usize = 5;
 /// Streams that a connection may carry.
 pub(crate) const STREAMS_MAX: usize = 64;
 
@@ -71,6 +72,14 @@ struct Socket {
     messages: Vec<Millis>,
 }
 
+impl Socket {
+    /// Whether it lives and is to carry a symbol.
+    fn wants(&self, name: &str) -> bool {
+        let of = |names: &[String]| names.iter().any(|of| of == name);
+        !self.dead && (of(&self.names) || of(&self.silent_names))
+    }
+}
+
 /// The exchange.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -84,6 +93,9 @@ pub(crate) struct Exchange {
     emitted: usize,
     last_prices: Vec<i64>,
     told_prices: Vec<i64>,
+    /// Aggregates that were sent while no socket that lives was subscribed to them: who reads that
+    /// list takes them out.
+    pub(crate) unwanted: Vec<(u16, u32)>,
     /// Rules that a client of ours has broken.
     pub(crate) broken: Vec<String>,
 }
@@ -110,6 +122,7 @@ impl Exchange {
             emitted: 0,
             last_prices: vec![0; count],
             told_prices: vec![0; count],
+            unwanted: Vec::new(),
             broken: Vec::new(),
         }
     }
@@ -225,6 +238,9 @@ impl Exchange {
         self.emitted += 1;
         let of = &listings[usize::from(listing)];
         self.last_prices[usize::from(listing)] = of.aggregates[at as usize].price;
+        if !self.sockets.values().any(|socket| socket.wants(&of.terms.name)) {
+            self.unwanted.push((listing, at));
+        }
         if self.troubles.is_on_for(Kind::SilentSymbol, now, u32::from(listing)) {
             return;
         }
@@ -300,6 +316,13 @@ impl Exchange {
             } else {
                 in_order
             };
+            let lagging = match *frame {
+                Frame::Trade { listing, .. } => {
+                    self.troubles.until_for(Kind::HeldSymbol, now, u32::from(listing))
+                }
+                _ => None,
+            };
+            let arrival = arrival.max(lagging.unwrap_or(arrival));
             out.push((arrival, id, Delivery::Frame(frame.clone())));
             if dice(Kind::Duplicates, 300) {
                 out.push((arrival + 5, id, Delivery::Frame(frame.clone())));

@@ -12,6 +12,8 @@ pub(crate) const MINUTE: Millis = 60_000;
 /// An aggregate is sent at most so long after its last fill, unless a fault makes it late.
 const SEND_LAG_MAX: i64 = 120;
 const FILL_SPREAD_MAX: i64 = 70;
+/// The longest pause of a symbol that is steady.
+const STEADY_PAUSE_MAX: i64 = 4_000;
 
 /// One fill.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) brisk_from: Millis,
     /// Mean milliseconds between two orders.
     pub(crate) pace: Millis,
+    /// Whether it never pauses for longer than a moment.
+    pub(crate) is_steady: bool,
 }
 
 /// A symbol from its listing to its end. A name may be listed again.
@@ -76,6 +80,7 @@ impl Listing {
             fills: Vec::new(),
             aggregates: Vec::new(),
             pace: terms.pace,
+            is_steady: terms.is_steady,
         };
         making.price = making.random.between(1_000, 900_000) * 1_000_000;
         making.raw += making.random.between(0, 1_000);
@@ -110,6 +115,7 @@ struct Making {
     fills: Vec<Fill>,
     aggregates: Vec<Aggregate>,
     pace: Millis,
+    is_steady: bool,
 }
 
 impl Making {
@@ -161,7 +167,7 @@ impl Making {
             let wait = self.random.between(1, 6 * MINUTE);
             return (last + wait).min(brisk_from.max(last + 1));
         }
-        match self.random.below(100) {
+        let next = match self.random.below(100) {
             0..=7 => last,
             8..=11 => {
                 let turn = (last.div_euclid(MINUTE) + 1) * MINUTE;
@@ -169,6 +175,7 @@ impl Making {
             }
             12 => last + self.random.between(1, 40) * self.pace.max(2_000),
             _ => last + self.random.between(1, 2 * self.pace),
-        }
+        };
+        if self.is_steady { next.min(last + STEADY_PAUSE_MAX) } else { next }
     }
 }

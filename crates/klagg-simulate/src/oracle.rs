@@ -11,7 +11,7 @@ mod slots;
 
 use std::collections::BTreeMap;
 
-use klagg_engine::ChangedKline;
+use klagg_engine::{ChangeCursor, ChangedKline};
 use klagg_gateway::GlobalKlines;
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
 use klagg_store::Batch;
@@ -29,6 +29,9 @@ use crate::random::mix;
 use crate::scenario::Scenario;
 use crate::truth::{Truth, official};
 
+/// Snapshots between two looks of a reader that is slow: minutes.
+const SLOW_READER: u64 = 400;
+
 /// A kline of a symbol: its number, the period, the open time.
 type Place = (SymbolId, Period, Millis);
 
@@ -43,6 +46,8 @@ pub(crate) struct Oracle {
     slots: Slots,
     /// Where the history's change log was read up to.
     cursor: u64,
+    /// Where a reader stands that looks so seldom that it is overtaken.
+    slow_cursor: u64,
     /// What this process has said of each kline: its status, its revision.
     said: BTreeMap<Place, (KlineStatus, u32)>,
     /// Closed klines that lack trades which nobody could know of, as they were shown.
@@ -63,6 +68,7 @@ impl Oracle {
             signs: Signs::new(scenario),
             slots: Slots::default(),
             cursor: 0,
+            slow_cursor: 0,
             said: BTreeMap::new(),
             accepted: BTreeMap::new(),
             changes: Vec::new(),
@@ -102,7 +108,7 @@ impl Oracle {
         self.arrivals.forget();
         self.signs.forget();
         self.slots = Slots::default();
-        self.cursor = 0;
+        (self.cursor, self.slow_cursor) = (0, 0);
         self.said.clear();
         self.followed_at.clear();
         // Numbers that never reached the disk were never anybody's.
@@ -147,6 +153,11 @@ impl Oracle {
     /// Symbols are followed from now on.
     pub(crate) fn followed(&mut self, symbols: &[SymbolId], now: Millis) {
         self.followed_at.extend(symbols.iter().map(|&symbol| (symbol, now)));
+    }
+
+    /// An aggregate was sent while no socket that lives was to carry it.
+    pub(crate) fn unwanted(&mut self, listing: u16, at: u32) {
+        self.arrivals.unwanted(listing, at);
     }
 
     /// A trade was handed to the engine as one of `symbol`.
@@ -204,7 +215,11 @@ impl Oracle {
         let mut changes = std::mem::take(&mut self.changes);
         changes.clear();
         let cursor = process.gateway.history.changes_since(self.cursor, &mut changes, usize::MAX);
+        self.must_not_skip(self.cursor, &cursor, changes.len());
         self.cursor = cursor.next;
+        if klines.sequence.is_multiple_of(SLOW_READER) {
+            self.read_slowly(process);
+        }
         for change in &changes {
             let index = usize::from(change.period_index);
             let record = process.gateway.history.get(change.symbol, index, change.open_time);
@@ -226,6 +241,22 @@ impl Oracle {
                 self.record(scenario, row.symbol, row.period, record);
             }
         }
+    }
+
+    /// Who reads the changes gets every one, or is told that some were overtaken.
+    fn must_not_skip(&mut self, before: u64, cursor: &ChangeCursor, taken: usize) {
+        let passed = cursor.next - before;
+        if !cursor.lost && passed != taken as u64 {
+            self.violated(Rule::O3, format!("{taken} of {passed} changes were told, and no loss"));
+        }
+    }
+
+    fn read_slowly(&mut self, process: &Process) {
+        let mut changes = Vec::new();
+        let before = self.slow_cursor;
+        let cursor = process.gateway.history.changes_since(before, &mut changes, usize::MAX);
+        self.must_not_skip(before, &cursor, changes.len());
+        self.slow_cursor = cursor.next;
     }
 
     fn must_not_fall(&mut self, place: Place, record: &KlineRecord) {

@@ -1,4 +1,7 @@
 //! The fault plan: what goes wrong when. Data, so that a failing one can be shrunk and kept.
+//!
+//! What a run is like besides may stand in its plan as well: what was kept before such a kind came
+//! up lacks it, and keeps its meaning.
 
 mod draw;
 
@@ -73,11 +76,22 @@ pub enum Kind {
     Relisting,
     /// One stream of a socket that delivers is dead until it is subscribed anew.
     DeadStream,
+    /// What the exchange sends of one symbol is held up, and comes in one burst.
+    HeldSymbol,
+    /// A network path fails: a socket is dead, and the next one is closed a little later.
+    Failing,
+    /// No fault: the canary never pauses, so that sockets grow old, and where nothing is wrong no
+    /// trade may be lost.
+    Steady,
+    /// No fault: people look at some symbols, whose holes are filled trade by trade.
+    Watched,
+    /// No fault: a message names one stream, as if there were hundreds.
+    ShortMessages,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::Disconnect,
         Self::HalfOpen,
         Self::NoConnect,
@@ -110,6 +124,11 @@ impl Kind {
         Self::Delisting,
         Self::Relisting,
         Self::DeadStream,
+        Self::HeldSymbol,
+        Self::Failing,
+        Self::Steady,
+        Self::Watched,
+        Self::ShortMessages,
     ];
 }
 
@@ -146,6 +165,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it holds a kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.faults.iter().any(|fault| fault.kind == kind)
+    }
+
     /// The plan of a seed: a few kinds, at an intensity that the seed draws as well.
     pub fn draw(seed: u64) -> Self {
         Self { faults: draw::faults(seed) }

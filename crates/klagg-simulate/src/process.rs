@@ -34,7 +34,7 @@ use crate::scenario::Scenario;
 /// Most symbols of a run, tombstones included.
 pub(crate) const SYMBOLS_MAX: usize = 24;
 /// Changes that the history's log remembers: few, so that a writer that stands still loses them.
-const LOG_CAPACITY: usize = 600;
+const LOG_CAPACITY: usize = 200;
 
 /// How far the start has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,7 @@ impl Process {
             if number == 0 {
                 streams.extend(market_streams());
             }
-            let copies = if scenario.redundant { 2 } else { 1 };
-            Connection::new(FeedId(u16::try_from(number).unwrap_or(0)), copies, streams)
+            Connection::new(FeedId(u16::try_from(number).unwrap_or(0)), scenario, streams)
         };
         Self {
             stage: Stage::Clock,
@@ -130,7 +129,7 @@ impl Process {
             writer: Writer::new(history.1.clone(), scenario.periods.clone()),
             gateway: Gateway::new(&gateway, scenario.workers, history),
             connections: (0..scenario.connections).map(connection).collect(),
-            turnstile: Turnstile::new(timing().rotation_gap),
+            turnstile: Turnstile::new(timing(scenario.names_per_subscribe).rotation_gap),
             silence: Silence::new(),
             client: Client::new(scenario.weight_limit),
             lookout: lookout(),

@@ -4,7 +4,7 @@ use klagg_kline::{Period, PeriodSet};
 
 use crate::agenda::Millis;
 use crate::market::{Listing, MINUTE, Terms};
-use crate::plan::{Kind, Plan};
+use crate::plan::{Fault, Kind, Plan};
 use crate::random::Random;
 
 /// Milliseconds after the start of the run in which faults begin.
@@ -39,6 +39,12 @@ pub(crate) struct Scenario {
     /// Requests for history under way at once.
     pub(crate) concurrency: usize,
     pub(crate) weight_limit: u32,
+    /// Whether the canary never pauses.
+    pub(crate) is_steady: bool,
+    /// Streams named in one message.
+    pub(crate) names_per_subscribe: usize,
+    /// Symbols that people look at: their holes are filled trade by trade.
+    pub(crate) watched: Vec<String>,
     pub(crate) listings: Vec<Listing>,
 }
 
@@ -78,10 +84,25 @@ impl Scenario {
             confirm_wait: *random.pick(&[0, 0, MINUTE, 2 * MINUTE]),
             concurrency: index(random.between(1, 8)),
             weight_limit: u32::try_from(random.between(110, 300)).unwrap_or(300),
+            names_per_subscribe: if plan.has(Kind::ShortMessages) { 1 } else { 3 },
+            is_steady: plan.has(Kind::Steady),
+            watched: Vec::new(),
             listings: Vec::new(),
         };
         scenario.list(&mut random, plan);
+        scenario.watch(plan);
         scenario
+    }
+
+    fn watch(&mut self, plan: &Plan) {
+        let is_watched = |number: usize| {
+            let bit =
+                |fault: &Fault| fault.kind == Kind::Watched && fault.target >> number & 1 == 1;
+            plan.faults.iter().any(bit)
+        };
+        let names = self.listings.iter().map(|of| of.terms.name.clone()).take(16);
+        self.watched =
+            names.enumerate().filter(|&(at, _)| is_watched(at)).map(|(_, of)| of).collect();
     }
 
     /// Exchange time of the end.
@@ -102,6 +123,7 @@ impl Scenario {
                 ends_at: end,
                 brisk_from: self.start - 10_000,
                 pace,
+                is_steady: number == 0 && self.is_steady,
             });
         }
         self.listings_of_faults(plan, &mut terms);
@@ -124,6 +146,7 @@ impl Scenario {
                         ends_at: end,
                         brisk_from: at,
                         pace: 3_000,
+                        is_steady: false,
                     };
                     terms.extend((0..fault.amount.clamp(1, 6)).map(new));
                 }
@@ -144,6 +167,7 @@ impl Scenario {
                             ends_at: end,
                             brisk_from: again,
                             pace,
+                            is_steady: false,
                         });
                     }
                 }

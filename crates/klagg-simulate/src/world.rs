@@ -183,6 +183,9 @@ impl World {
         match event {
             Event::Emit => {
                 self.exchange.emit(self.now, &self.scenario.listings, &mut self.outbox);
+                for (listing, at) in self.exchange.unwanted.drain(..) {
+                    self.oracle.unwanted(listing, at);
+                }
                 self.plan_emission();
             }
             Event::Second => {

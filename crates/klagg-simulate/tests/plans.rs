@@ -53,62 +53,6 @@ fn a_process_that_stood_still_knows_of_its_ban_once_it_has_read_of_it() {
 }
 
 #[test]
-fn a_first_trade_of_a_confirmed_minute_does_not_move_the_price_behind_it() {
-    let faults = [
-        fault(2_000, Kind::WorkerStall, 19_742, 39_537),
-        fault(63_785, Kind::RestOutage, 23_844, 40_030),
-    ];
-    holds(60_726, &faults);
-}
-
-#[test]
-fn what_was_held_when_the_feed_was_cut_closes_no_minute_that_came_after() {
-    let faults = [
-        fault(141_652, Kind::Crash, 11_319, 1_382),
-        fault(178_610, Kind::Disconnect, 61_556, 0),
-        fault(182_370, Kind::WriterStall, 50_175, 44_720),
-        fault(242_868, Kind::NoConnect, 8_148, 1_063),
-        fault(245_538, Kind::SilentSymbol, 3_030, 782),
-        fault(375_337, Kind::SilentPath, 24_708, 45_932),
-    ];
-    holds(178_721, &faults);
-}
-
-#[test]
-fn an_older_kline_does_not_move_the_price_of_a_flat_minute() {
-    let faults = [
-        fault(178_032, Kind::RestOutage, 60_451, 66_850),
-        fault(200_972, Kind::Crash, 33_433, 28_416),
-        fault(267_725, Kind::SilentPath, 22_353, 46_586),
-        fault(323_919, Kind::WorkerStall, 25_503, 27_477),
-        fault(359_276, Kind::StoreFull, 28_578, 2_694),
-        fault(359_293, Kind::Banned, 18_666, 84_021),
-    ];
-    holds(83_914, &faults);
-}
-
-#[test]
-fn a_price_that_was_lost_while_the_process_stood_still_is_known_to_nobody() {
-    let faults = [
-        fault(83_130, Kind::Suspend, 54_643, 89_741),
-        fault(83_217, Kind::SilentSocket, 51_555, 60_688),
-        fault(114_660, Kind::Relisting, 39_362, 784),
-        fault(180_779, Kind::Suspend, 57_931, 797),
-    ];
-    holds(79_737, &faults);
-}
-
-#[test]
-fn a_trade_that_came_late_lags_since_it_came() {
-    let faults = [
-        fault(243_929, Kind::SilentAll, 10_409, 47_061),
-        fault(302_430, Kind::GatewayStall, 34_174, 710),
-        fault(303_452, Kind::Held, 63_193, 8_556),
-    ];
-    holds(100_242, &faults);
-}
-
-#[test]
 fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
     let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
     holds(35, &faults);
@@ -183,4 +127,50 @@ fn a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it() {
         fault(362_243, Kind::Banned, 1_831, 102_425),
     ];
     holds(65_334, &faults);
+}
+
+#[test]
+fn trades_held_before_an_interruption_do_not_prove_what_came_after_it() {
+    let besides = [fault(0, Kind::Watched, 23_246, 0), fault(0, Kind::ShortMessages, 60_058, 0)];
+    holds(2_360, &besides);
+    holds(4_683, &[fault(0, Kind::Watched, 58_978, 0)]);
+}
+
+#[test]
+fn a_doubt_is_not_ended_by_trades_that_it_overtook() {
+    let faults = [
+        fault(0, Kind::Steady, 16_450, 0),
+        fault(23_158, Kind::Relisting, 45_242, 210_838),
+        fault(169_814, Kind::Listing, 14_049, 3),
+        fault(182_312, Kind::Listing, 29_655, 1),
+        fault(355_530, Kind::WorkerStall, 49_830, 39_700),
+        fault(385_465, Kind::SilentSymbol, 16_210, 79_895),
+    ];
+    holds(2_519, &faults);
+}
+
+#[test]
+fn a_ticker_that_follows_a_trade_at_once_is_not_passed_over() {
+    let faults = [
+        fault(0, Kind::Steady, 53_043, 0),
+        fault(2_000, Kind::Reordered, 41_700, 72_942),
+        fault(37_565, Kind::Failing, 31_301, 5_110),
+        fault(67_946, Kind::SilentSymbol, 33_355, 9_418),
+    ];
+    holds(7_187, &faults);
+}
+
+#[test]
+fn a_flat_minute_behind_trades_that_nobody_could_know_of_stands_at_the_last_price_known() {
+    holds(
+        2_180,
+        &[fault(0, Kind::Steady, 12_655, 0), fault(63_166, Kind::SilentAll, 42_490, 9_115)],
+    );
+}
+
+#[test]
+fn sockets_are_replaced_without_the_loss_of_a_trade() {
+    for seed in 1..40 {
+        holds(seed, &[fault(0, Kind::Steady, 0, 0), fault(0, Kind::ShortMessages, 0, 0)]);
+    }
 }

@@ -5,7 +5,7 @@ use klagg_kline::{SymbolId, UnixMillis};
 use super::{Shard, index_u32};
 use crate::FeedId;
 use crate::sequencer::{Desk, STEP_MS_MAX, is_plausible};
-use crate::symbol::{Copies, minute_of};
+use crate::symbol::{Cold, Copies, minute_of};
 
 /// What is known of a feed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,15 +46,9 @@ impl Shard {
     /// shows that none is missing.
     pub fn on_interrupted(&mut self, feed: FeedId) {
         self.out.counters.interruptions += 1;
-        let FeedClock { time, boundary, .. } = *self.clock(feed);
         self.for_each_of(feed, |desk| {
-            let held = !desk.cold.held.is_empty();
             desk.on_interrupted();
-            if held {
-                // Minutes that waited for what was held.
-                desk.on_time(boundary, time.unwrap_or_default());
-            }
-            held
+            false
         });
     }
 
@@ -69,14 +63,15 @@ impl Shard {
         });
     }
 
-    /// Trades of a symbol may be missing although its feed delivers.
-    pub fn doubt_symbol(&mut self, symbol: SymbolId) {
+    /// Trades of a symbol may be missing although its feed delivers. `heard` is when the newest one
+    /// that came was sent: it and those before it, which may not be here yet, prove nothing.
+    pub fn doubt_symbol(&mut self, symbol: SymbolId, heard: UnixMillis) {
         let (worker, index) = self.route.place(symbol);
         if worker == self.worker
             && let Some((mut desk, _)) = self.desk(index)
         {
+            desk.cold.doubted_until = heard;
             desk.on_interrupted();
-            self.mark_changed(index);
         }
     }
 
@@ -91,7 +86,8 @@ impl Shard {
     /// Calls `act` on every symbol of a feed and marks those for which it says so.
     fn for_each_of(&mut self, feed: FeedId, mut act: impl FnMut(&mut Desk<'_>) -> bool) {
         for index in 0..self.cold.len() {
-            if self.cold[index].as_ref().is_none_or(|cold| cold.feed != feed) {
+            let is_other = |cold: &Cold| cold.feed != feed && !mutated!(ClosedTooEarly);
+            if self.cold[index].as_deref().is_none_or(is_other) {
                 continue;
             }
             let index = index_u32(index);

@@ -8,7 +8,7 @@
 //!   up to that of its symbol's next trade is provisional until it is confirmed from outside.
 //! - Trades that were folded before are still known as such, by their ids.
 
-use klagg_kline::{Kline, UnixMillis};
+use klagg_kline::{Kline, TradeId, UnixMillis};
 
 use super::{Shard, index_u32};
 use crate::feed::Item;
@@ -64,7 +64,11 @@ impl Shard {
         let open = open_minute(&old.open, old_levels);
         slot.open = open;
         slot.broken_until = old.broken_until.max(open.open_time);
-        cold.gaps.break_until(slot.broken_until);
+        if mutated!(RestartBelieved) {
+            (slot.broken_until, slot.next_id) = (old.broken_until, TradeId(1));
+        } else {
+            cold.gaps.break_until(slot.broken_until);
+        }
         let mut levels = old_levels.rebuilt(&self.plan, open.open_time);
         let minutes: Vec<_> = levels.ring(0).iter().map(Child::open_time).collect();
         let levels = self.levels[index].insert(levels);

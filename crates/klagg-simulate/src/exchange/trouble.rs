@@ -34,7 +34,13 @@ impl Troubles {
     }
 
     pub(crate) fn is_on_for(&self, kind: Kind, now: Millis, target: u32) -> bool {
-        let hits = |of: &Trouble| of.target.is_none_or(|of| of == target);
-        self.on.iter().any(|of| of.kind == kind && of.until > now && hits(of))
+        self.until_for(kind, now, target).is_some()
+    }
+
+    /// Until when it is on for a target.
+    pub(crate) fn until_for(&self, kind: Kind, now: Millis, target: u32) -> Option<Millis> {
+        let hits = |of: &&Trouble| of.target.is_none_or(|of| of == target);
+        let on = self.on.iter().filter(|of| of.kind == kind && of.until > now);
+        on.filter(hits).map(|of| of.until).max()
     }
 }

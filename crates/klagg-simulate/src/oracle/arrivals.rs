@@ -14,6 +14,8 @@ pub(crate) struct Arrivals {
     next: u64,
     /// By listing and aggregate: its place in the order.
     trades: Vec<Vec<u64>>,
+    /// By listing and aggregate: whether it was sent while no socket that lived was to carry it.
+    unwanted: Vec<Vec<bool>>,
     /// By listing: the newest id handed over, and when.
     pub(crate) newest: Vec<(i64, Millis)>,
     /// By feed: until when it was last interrupted; the end of time while it is.
@@ -27,8 +29,10 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let trades = scenario.listings.iter().map(|of| vec![NEVER; of.aggregates.len()]);
+        let unwanted = scenario.listings.iter().map(|of| vec![false; of.aggregates.len()]);
         Self {
             next: 0,
+            unwanted: unwanted.collect(),
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
             interrupted: vec![Millis::MAX; scenario.connections],
@@ -96,6 +100,17 @@ impl Arrivals {
     pub(crate) fn place(&self, listing: u16, id: i64) -> u64 {
         let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
         self.trades[usize::from(listing)].get(place).copied().unwrap_or(NEVER)
+    }
+
+    /// Nobody was there for an aggregate.
+    pub(crate) fn unwanted(&mut self, listing: u16, at: u32) {
+        self.unwanted[usize::from(listing)][at as usize] = true;
+    }
+
+    /// Whether nobody was there for an aggregate: we know that ourselves.
+    pub(crate) fn is_unwanted(&self, listing: u16, id: i64) -> bool {
+        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
+        self.unwanted[usize::from(listing)].get(place).copied().unwrap_or(false)
     }
 
     /// Whether an aggregate was never handed over.

@@ -16,6 +16,8 @@ pub(super) const LAG_MAX: Millis = 15_000;
 const SHOWN_WITHIN: Millis = 1_500;
 /// A minute that came in a late answer is there within this.
 const HOLE_HEALED: Millis = 20_000;
+/// A new symbol is subscribed within this, where nothing is wrong.
+const SUBSCRIBED_WITHIN: Millis = 15_000;
 /// How long a symbol may take to be subscribed before it is looked at.
 const SETTLED_AFTER: Millis = 65_000;
 
@@ -117,9 +119,6 @@ impl Oracle {
         if newest.id <= shown || newest.sent < followed_at.saturating_add(SETTLED_AFTER) {
             return;
         }
-        if self.waits_for_another_copy(now, process, symbol, newest.id) {
-            return;
-        }
         let Some(slot) = klines.slot(symbol, 0) else { return };
         let last = slot.last_closed;
         let is_passed = last.is_some_and(|last| last.kline.open_time.0 + MINUTE > newest.time);
@@ -138,21 +137,20 @@ impl Oracle {
 }
 
 impl Oracle {
-    /// Whether an aggregate that the network delayed has come, and waits behind a hole that another
-    /// copy may fill. It waits by the feed's time, which stands where nothing comes after it; a
-    /// feed that is silent for so long is cut, which is told. So it lags since it came, not since
-    /// it was sent.
-    fn waits_for_another_copy(
+    /// The first trade of a symbol that was sent in a span of time, since it is surely subscribed,
+    /// and never reached the engine.
+    pub(crate) fn lost_between(
         &self,
-        now: Millis,
-        process: &Process,
+        scenario: &Scenario,
         symbol: SymbolId,
-        id: i64,
-    ) -> bool {
-        let (newest, at) = self.arrivals.newest[usize::from(self.listings[symbol.index()])];
-        let feed = process.connection_of(symbol);
-        let stands = self.arrivals.told(feed) <= at + SHOWN_WITHIN;
-        newest >= id && stands && now - at <= LAG_MAX
+        (from, until): (Millis, Millis),
+    ) -> Option<i64> {
+        let followed_at = self.followed_at.get(&symbol).copied()?;
+        let (number, listing) =
+            (*self.listings.get(symbol.index())?, self.listing(scenario, symbol)?);
+        let first = listing.sent_before(from.max(followed_at + SUBSCRIBED_WITHIN));
+        let sent = listing.aggregates.get(first..listing.sent_before(until))?;
+        sent.iter().find(|of| self.arrivals.is_lost(number, of.id)).map(|of| of.id)
     }
 }
 

@@ -56,6 +56,9 @@ impl Signs {
     }
 
     fn trade(&mut self, listing: usize, price: i64, sent: Millis) {
+        if self.came[listing].is_some_and(|(_, newest)| newest > sent) {
+            return;
+        }
         self.came[listing] = Some((price, sent));
         (self.first[listing], self.told[listing]) = (None, None);
     }

@@ -46,6 +46,10 @@ const fn of(kind: Kind) -> Draw {
         Kind::Listing => draw(2, 1, 3),
         Kind::Delisting | Kind::Relisting => draw(1, 120_000, 240_000),
         Kind::DeadStream => draw(3, 0, 0),
+        Kind::HeldSymbol => draw(3, 1_000, 40_000),
+        Kind::Failing => draw(3, 200, 9_000),
+        // Drawn by themselves.
+        Kind::Steady | Kind::Watched | Kind::ShortMessages => draw(0, 0, 0),
     }
 }
 
@@ -55,7 +59,7 @@ pub(super) fn faults(seed: u64) -> Vec<Fault> {
     let often = *random.pick(&[40, 120, 250, 500, 900]);
     let intensity = *random.pick(&[30_u64, 60, 100]);
     let mut faults = Vec::new();
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|&kind| of(kind).most > 0) {
         if !random.per_mille(often) {
             continue;
         }
@@ -69,8 +73,19 @@ pub(super) fn faults(seed: u64) -> Vec<Fault> {
             });
         }
     }
+    faults.extend(besides(seed));
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// What a run is like besides: from numbers of its own, so that the faults stay what they were.
+fn besides(seed: u64) -> impl Iterator<Item = Fault> {
+    let mut random = Random::new(seed, 0xfa18);
+    let all = [(Kind::Steady, 600), (Kind::Watched, 500), (Kind::ShortMessages, 500)];
+    all.into_iter().filter_map(move |(kind, often)| {
+        let target = u32::try_from(random.below(1 << 16)).unwrap_or(0);
+        random.per_mille(often).then_some(Fault { at: 0, kind, target, amount: 0 })
+    })
 }
 
 /// When: anywhere, or close to the turn of a minute, where most of what can be wrong is decided.

@@ -31,7 +31,7 @@ impl Backfill {
             settle_ms: 2_500,
             relisting_ms: RELISTING,
             confirmation: Confirmation::Everything { wait_ms: scenario.confirm_wait },
-            watched: Vec::new(),
+            watched: scenario.watched.clone(),
             tick: seconds(1),
             live_patience: seconds(10),
             retry_pause: seconds(5),

@@ -29,6 +29,11 @@ impl Clock {
         self.stood_still += millis;
     }
 
+    /// Whether it ever stood still: then what is due by its time comes late for the world.
+    pub(crate) const fn has_stood_still(&self) -> bool {
+        self.stood_still > 0
+    }
+
     pub(crate) fn elapsed(&self, now: Millis) -> Duration {
         let millis = now - self.boot - self.stood_still;
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))

@@ -28,7 +28,10 @@ impl Silence {
 
     /// A trade of a symbol was handed on.
     pub(crate) fn received(&mut self, symbol: SymbolId, price: Price, event_time: UnixMillis) {
-        self.received.insert(symbol, LastTrade { price, event_time });
+        // A copy that is behind brings older trades after newer ones.
+        if event_time >= self.heard_at(symbol) {
+            self.received.insert(symbol, LastTrade { price, event_time });
+        }
     }
 
     /// Takes a frame of tickers; gives the symbols that are doubted, and those that are to be
@@ -57,6 +60,11 @@ impl Silence {
             }
         }
         (doubted, suspected)
+    }
+
+    /// When the newest trade that came of a symbol was sent.
+    pub(crate) fn heard_at(&self, symbol: SymbolId) -> UnixMillis {
+        self.received.get(&symbol).map_or(UnixMillis(0), |of| of.event_time)
     }
 
     /// Whether a symbol is named as silent.

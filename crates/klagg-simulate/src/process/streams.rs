@@ -9,6 +9,7 @@ use klagg_kline::{SymbolId, UnixMillis};
 
 use crate::agenda::Alarm;
 use crate::exchange::{Frame, SocketId};
+use crate::scenario::Scenario;
 
 /// What there is of a socket.
 #[derive(Debug, Default)]
@@ -40,8 +41,8 @@ pub(crate) struct Connection {
     pub(crate) alarm: Alarm,
 }
 
-/// The product's numbers, those of hours scaled to a run.
-pub(crate) fn timing() -> StreamTiming {
+/// The product's numbers, those of hours and of hundreds of streams scaled to a run.
+pub(crate) fn timing(names_per_subscribe: usize) -> StreamTiming {
     let seconds = Duration::from_secs;
     StreamTiming {
         connect_timeout: seconds(10),
@@ -57,14 +58,16 @@ pub(crate) fn timing() -> StreamTiming {
         overlap_max: seconds(15),
         rotation_gap: seconds(5),
         backoff: Backoff { floor: Duration::from_millis(100), ceiling: seconds(10) },
-        messages_per_second: 8,
-        names_per_subscribe: 3,
+        messages_per_second: 4,
+        names_per_subscribe,
     }
 }
 
 impl Connection {
-    pub(crate) fn new(feed: FeedId, copies: u8, streams: Vec<String>) -> Self {
-        let copies = Copies::new(timing(), copies, true, streams);
+    pub(crate) fn new(feed: FeedId, scenario: &Scenario, streams: Vec<String>) -> Self {
+        let copies = if scenario.redundant { 2 } else { 1 };
+        let timing = timing(scenario.names_per_subscribe);
+        let copies = Copies::new(timing, copies, true, streams);
         Self {
             lines: std::iter::repeat_with(Line::default).take(copies.slots()).collect(),
             copies,

@@ -33,7 +33,7 @@ pub(crate) enum Item {
 pub(crate) enum Command {
     Add(NewSymbolSpec),
     Retire(SymbolId),
-    Doubt(SymbolId),
+    Doubt(SymbolId, UnixMillis),
     Supply(SymbolId, usize, Vec<KlineRecord>),
     Fill(SymbolId, Vec<Trade>),
 }
@@ -191,7 +191,7 @@ impl Worker {
         match command {
             Command::Add(spec) => shard.add_symbol(&spec),
             Command::Retire(symbol) => shard.retire_symbol(symbol),
-            Command::Doubt(symbol) => shard.doubt_symbol(symbol),
+            Command::Doubt(symbol, heard) => shard.doubt_symbol(symbol, heard),
             Command::Fill(symbol, trades) => shard.fill(symbol, &trades),
             Command::Supply(symbol, index, records) => shard.supply(symbol, index, &records),
         }

@@ -8,6 +8,10 @@ use crate::process::Stage;
 use crate::scenario::QUIET_FROM;
 use crate::world::World;
 
+/// Every connection is open again within this, and every stream subscribed.
+const FEED_WELL_WITHIN: Millis = 60_000;
+/// A trade is on its way for no longer, where nothing is wrong.
+const UNDER_WAY_MAX: Millis = 5_000;
 /// A doubtful minute is repaired within this.
 const REPAIRED_WITHIN: Millis = 65_000;
 
@@ -40,6 +44,15 @@ impl World {
         let Some(process) = self.process.as_ref().filter(|of| of.stage == Stage::Running) else {
             return late("the process does not run, long after all is well".to_owned());
         };
+        let well = (self.scenario.start + QUIET_FROM + FEED_WELL_WITHIN, self.now - UNDER_WAY_MAX);
+        // Where the canary pauses, sockets are replaced for its silence; and who stood still for a
+        // tenth of a socket's whole life is too late to replace it.
+        let is_steady = self.scenario.is_steady && !process.clock.has_stood_still();
+        for &symbol in process.followed.iter().filter(|_| is_steady) {
+            if let Some(lost) = self.oracle.lost_between(&self.scenario, symbol, well) {
+                return late(format!("trade {lost} of {symbol} was lost while all was well"));
+            }
+        }
         for listing in &self.scenario.listings {
             let is_listed = listing.terms.listed_at < self.now - REPAIRED_WITHIN;
             let name = &listing.terms.name;

@@ -1,6 +1,7 @@
 //! What a fault does.
 
 use crate::agenda::Millis;
+use crate::exchange::Delivery;
 use crate::plan::{Fault, Kind};
 use crate::scenario::QUIET_FROM;
 use crate::world::{Own, World};
@@ -18,7 +19,13 @@ impl World {
                 let socket = self.exchange.nth(target);
                 self.exchange.troubles.begin(self.now, kind, until, socket);
             }
-            Kind::SilentSymbol => {
+            Kind::Failing => {
+                self.exchange.half_open(target);
+                if let Some(next) = self.exchange.nth(target.wrapping_add(1)) {
+                    self.outbox.push((until, next, Delivery::Closed));
+                }
+            }
+            Kind::SilentSymbol | Kind::HeldSymbol => {
                 // The canary stops for nobody.
                 let others = self.scenario.listings.len() - 1;
                 let which = 1 + target as usize % others.max(1);
@@ -57,7 +64,13 @@ impl World {
                     process.gateway.stalled_until = until;
                 }
             }
-            Kind::Listing | Kind::Delisting | Kind::Relisting => {}
+            // What a run is made of from its start.
+            Kind::Listing
+            | Kind::Delisting
+            | Kind::Relisting
+            | Kind::Steady
+            | Kind::Watched
+            | Kind::ShortMessages => {}
         }
     }
 

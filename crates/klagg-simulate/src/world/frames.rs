@@ -84,7 +84,8 @@ impl World {
         self.oracle.tickers(tickers, is_watched);
         let (doubted, suspected) = process.silence.on_tickers(rows, is_watched);
         for symbol in doubted {
-            process.worker_of(symbol).command(self.now, Command::Doubt(symbol));
+            let heard = process.silence.heard_at(symbol);
+            process.worker_of(symbol).command(self.now, Command::Doubt(symbol, heard));
         }
         for symbol in suspected {
             let Some(entry) = table.entry(symbol) else { continue };

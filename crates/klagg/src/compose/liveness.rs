@@ -3,7 +3,7 @@
 
 use klagg_binance::{ConnectionId, CrossCheck, Finding, LastPrice, Received};
 use klagg_engine::EngineControl;
-use klagg_kline::SymbolId;
+use klagg_kline::{SymbolId, UnixMillis};
 use klagg_symbols::SymbolIndex;
 use klagg_wire::MiniTicker;
 
@@ -46,7 +46,8 @@ impl Liveness {
             let symbol = &*entry.name;
             match finding {
                 Finding::Doubted(_) => {
-                    if let Err(error) = self.control.doubt_symbol(id) {
+                    let heard = self.received.last(id).map_or(UnixMillis(0), |of| of.event_time);
+                    if let Err(error) = self.control.doubt_symbol(id, heard) {
                         tracing::warn!(symbol, %error, "its minutes cannot be marked as unproven");
                     }
                 }

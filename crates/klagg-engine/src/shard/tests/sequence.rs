@@ -294,8 +294,8 @@ fn a_doubted_symbol_is_unproven_until_its_next_trade_shows_that_none_is_missing(
     let doubted = || {
         let mut bench = Bench::new(CHECKED);
         bench.trade(1, 0.1, 1);
-        bench.shard.doubt_symbol(SYMBOL);
-        bench.shard.doubt_symbol(SymbolId(1));
+        bench.shard.doubt_symbol(SYMBOL, at(0.1));
+        bench.shard.doubt_symbol(SymbolId(1), at(0.1));
         bench.time(2.5);
         assert_eq!(bench.closed(), "1m@0=provisional/0 c1, 1m@1=provisional/0 c1");
         bench
@@ -307,6 +307,32 @@ fn a_doubted_symbol_is_unproven_until_its_next_trade_shows_that_none_is_missing(
     bench.trade(4, 2.6, 2);
     bench.time(3.5);
     assert_eq!(bench.closed(), "1m@2=provisional/0 c2");
+}
+
+#[test]
+fn what_was_held_before_an_interruption_does_not_prove_what_came_after_it() {
+    let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
+    bench.shard.on_copies(FEED, 2);
+    bench.trade(1, 0.1, 1);
+    bench.trade(3, 0.2, 3);
+    bench.shard.on_interrupted(FEED);
+    bench.time(0.9);
+    bench.shard.fill(SYMBOL, &[trade(2, 0.15, 2)]);
+    bench.time(1.5);
+    assert_eq!(bench.closed(), "1m@0=provisional/0 c3");
+    assert_eq!(bench.shard.counters().fills_refused, 1);
+}
+
+#[test]
+fn a_trade_that_was_overtaken_by_a_doubt_about_those_behind_it_ends_no_doubt() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.shard.doubt_symbol(SYMBOL, at(0.5));
+    bench.trade(2, 0.5, 2);
+    bench.time(1.5);
+    assert_eq!(bench.closed(), "1m@0=provisional/0 c2");
+    bench.trade(3, 1.6, 3);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c2");
 }
 
 #[test]
@@ -322,20 +348,4 @@ fn what_was_held_for_a_copy_that_is_gone_goes_before_the_next_trade() {
     assert_eq!((counters.gaps, counters.gap_trades, counters.trades), (2, 3, 3));
     bench.trade(6, 0.3, 6);
     assert_eq!(bench.shard.counters().duplicates, 1, "ids never go back");
-}
-
-#[test]
-fn what_was_held_when_the_feed_was_cut_proves_nothing_of_what_came_after() {
-    let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
-    bench.shard.on_copies(FEED, 2);
-    bench.trade(1, 0.1, 1);
-    bench.trade(3, 0.2, 3);
-    bench.shard.on_interrupted(FEED);
-    assert_eq!(bench.shard.counters().gaps, 1, "given up before the cut");
-    bench.time(2.5);
-    assert_eq!(bench.closed(), "1m@0=provisional/0 c3, 1m@1=provisional/0 c3");
-    // One was lost after the cut: the flat minute stands at a price that is not the last.
-    bench.trade(5, 2.6, 5);
-    bench.time(3.5);
-    assert_eq!(bench.closed(), "1m@2=provisional/0 c5");
 }
