@@ -3,12 +3,12 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use klagg_kline::{Period, UnixMillis};
+use klagg_kline::UnixMillis;
 
-use crate::market::{Market, PATIENCE, START, wait_for_market};
+use crate::market::{Market, PATIENCE, wait_for_market};
 use crate::process::{Klagg, figure, get, now, wait_until};
 use crate::shim::{Field, Shim};
-use crate::truth::{FACTOR, Stored, minutes_after_start, start_with, stop, wait_until_confirmed};
+use crate::truth::{FACTOR, end_whole, minutes_after_start, start_with, wait_until_confirmed};
 
 /// The machine's time, in which this test runs.
 #[expect(clippy::disallowed_methods, reason = "it is compared with what the process says")]
@@ -62,10 +62,5 @@ fn a_clock_that_steps_by_hours_and_a_suspension_change_no_kline() {
         wait_for_market(&market, market.exchange().now().plus(2 * 60_000));
     }
     suspend(&klagg, Duration::from_secs(2));
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
-    stop(klagg);
-    let stored = Stored::read(path);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, path);
 }

@@ -12,7 +12,7 @@ use crate::market::{Market, PATIENCE, START};
 use crate::process::{Klagg, get, metric, now, wait_until};
 use crate::shim::{Control, EIO, ENOSPC, Field, Shim};
 use crate::truth::{
-    FACTOR, Stored, minutes_after_start, start, start_with, stop, wait_until_confirmed,
+    FACTOR, Stored, end_whole, minutes_after_start, start, start_with, stop, wait_until_confirmed,
 };
 
 /// A figure of the probes; 0 before it is there.
@@ -91,11 +91,7 @@ fn a_full_disk_and_failing_syncs_stop_nothing_and_lose_nothing() {
     wait_for_recovery(&admin);
     assert_eq!(control.get(Field::SyncsAfterError), 0, "a failed sync is never repeated");
 
-    let whole = wait_for_another_minute(&market, &admin);
-    stop(klagg);
-    let stored = Stored::read(folder.path().to_str().unwrap());
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder.path().to_str().unwrap());
 }
 
 /// Snapshots published in a second, at best of a few looks: the machine may be busy, but a path
@@ -180,11 +176,7 @@ fn a_klagg_killed_again_and_again_has_no_hole_and_misses_nothing_that_was_commit
         }
     }
     let (klagg, _, admin) = start(&market, path, &[]);
-    let whole = wait_for_another_minute(&market, &admin);
-    stop(klagg);
-    let stored = Stored::read(path);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, path);
 }
 
 /// The open day of a symbol as the page's API tells it: when it opened, and trades in it.

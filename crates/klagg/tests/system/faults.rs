@@ -5,7 +5,9 @@ use klagg_sim::Spoiled;
 
 use crate::market::{Market, PATIENCE, START, wait_for_market};
 use crate::process::{figure, wait_until};
-use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
+use crate::truth::{
+    FACTOR, Stored, end_whole, minutes_after_start, start, stop, wait_until_confirmed,
+};
 
 #[test]
 fn frames_lost_on_the_way_are_noticed_and_repaired() {
@@ -99,12 +101,7 @@ fn while_requests_fail_the_feed_goes_on_and_afterwards_all_is_confirmed() {
     let asked = market.exchange().control().counters().requests_failed;
     assert!((1..=400).contains(&asked), "{asked} requests to an exchange that answers nobody");
     market.exchange().control().fail_rest(500, 0);
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }
 
 #[test]
@@ -124,12 +121,7 @@ fn answers_that_are_none_are_refused_and_asked_for_again() {
         wait_until(&format!("{spoiled:?} is refused"), PATIENCE, || refused() > before + 1.5);
     }
     market.exchange().control().spoil_rest(Spoiled::Html, 0);
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }
 
 #[test]
@@ -150,13 +142,8 @@ fn after_a_429_nothing_is_asked_until_the_minute_is_over() {
     wait_for_market(&market, refused_at.plus(60_000));
     assert_eq!(market.exchange().control().counters().requests, asked, "a refusal is obeyed");
     let trades = figure(&admin, "klagg_trades_total");
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
     assert!(figure(&admin, "klagg_trades_total") > trades, "the feed went on");
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! What is acknowledged and silent: one symbol alone, or everything. It is named, it comes back,
 //! and what is stored in the end is the truth.
 
-use klagg_kline::Period;
-
-use crate::market::{Market, PATIENCE, START};
+use crate::market::{Market, PATIENCE};
 use crate::process::{figure, get, head, wait_until};
-use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
+use crate::truth::{FACTOR, end_whole, minutes_after_start, start, wait_until_confirmed};
 
 #[test]
 fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
@@ -40,13 +38,8 @@ fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
     wait_until("its trades come again", PATIENCE, || {
         figure(&admin, "klagg_feed_symbols_mute") < 0.5
     });
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
     assert!(figure(&admin, "klagg_feed_disconnects_total") < 0.5, "no socket was to blame");
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }
 
 #[test]
@@ -68,10 +61,5 @@ fn a_feed_that_is_acknowledged_and_silent_is_named_with_its_path_and_opened_anew
     wait_until("trades flow again", PATIENCE, || {
         figure(&admin, "klagg_trades_total") > trades + 20.0
     });
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }

@@ -7,7 +7,7 @@ use klagg_kline::{KlineStatus, Period, UnixMillis};
 
 use crate::market::{Market, PATIENCE, START, wait_for_market};
 use crate::process::{figure, now, wait_until};
-use crate::truth::{FACTOR, Stored, minutes_after_start, start, stop, wait_until_confirmed};
+use crate::truth::{FACTOR, Stored, end_whole, start, stop};
 
 /// Settings under which what is stored is what was folded here, and nothing repairs it.
 const UNREPAIRED: &str = "backfill.confirm=false";
@@ -112,10 +112,5 @@ fn sockets_that_are_half_open_are_replaced_within_fifteen_seconds() {
     // The rest is for a machine that is busy.
     assert!(took < Duration::from_secs(15 + 5), "{took:?}");
     assert!(figure(&admin, "klagg_interruptions_total") > 0.5, "what was missed is doubtful");
-    let whole = Period::M1.next_open_time(market.exchange().now());
-    wait_until_confirmed(&admin, whole);
-    stop(klagg);
-    let stored = Stored::read(folder);
-    assert!(stored.compare(&market.oracle(), START) > 8);
-    stored.assert_no_hole(minutes_after_start(0), whole);
+    end_whole(klagg, &admin, &market, folder);
 }

@@ -72,6 +72,17 @@ pub(crate) fn stop(klagg: Klagg) {
     assert!(words.iter().any(|line| line.starts_with("stopped: ")), "{}", words.join("\n"));
 }
 
+/// Waits until the minute that is going on now is confirmed, stops klagg, and holds all that it
+/// stored since the start of the market against the truth: every kline is there, and right.
+pub(crate) fn end_whole(klagg: Klagg, admin: &str, market: &Market, folder: &str) {
+    let whole = Period::M1.next_open_time(market.exchange().now());
+    wait_until_confirmed(admin, whole);
+    stop(klagg);
+    let stored = Stored::read(folder);
+    assert!(stored.compare(&market.oracle(), START) > 8);
+    stored.assert_no_hole(minutes_after_start(0), whole);
+}
+
 /// What the folder holds: symbols, and closed klines by symbol and period.
 pub(crate) struct Stored {
     pub(crate) symbols: Vec<StoredSymbol>,
