@@ -7,6 +7,8 @@ mod configuration;
 mod doctor;
 mod export;
 mod import;
+#[cfg(target_os = "linux")]
+mod memory;
 mod program;
 mod readers;
 mod record;
