@@ -104,7 +104,8 @@ impl Desk<'_> {
         if self.cold.life == Life::Seeding {
             // A listing's first trade: nothing came before it.
             let from = if trade.id <= TradeId(1) { minute } else { self.told_from(minute) };
-            let price = self.known_close().filter(|_| from < minute).unwrap_or(trade.price);
+            // The first trade of another minute says nothing of the price at which this one stands.
+            let price = self.known_close().filter(|_| from != minute).unwrap_or(trade.price);
             self.seat(from, price);
             self.cold.life = Life::Live;
         }
@@ -336,10 +337,10 @@ impl Desk<'_> {
         self.slot.broken_until = self.slot.broken_until.max(minute);
     }
 
-    /// The feed was cut off. What is held since before proves nothing of what came after it.
+    /// The feed was cut off. What is held came before that: folded later, it would prove what is
+    /// doubtful from now on.
     pub(crate) fn on_interrupted(&mut self) {
-        let held_until = self.cold.held.back().map_or(UnixMillis(i64::MIN), |last| last.time);
-        self.cold.doubted_until = self.cold.doubted_until.max(held_until);
+        self.release_all();
         if self.cold.coverage == Coverage::Proven && !mutated!(InterruptionIgnored) {
             self.cold.coverage = Coverage::Interrupted;
         }

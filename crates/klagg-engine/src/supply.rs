@@ -72,6 +72,13 @@ impl Desk<'_> {
     fn know_close(&mut self, index: usize, newest: &KlineRecord) {
         let end = self.scope.plan.rungs[index].end(newest.kline.open_time);
         let unseen = self.cold.coverage != Coverage::Proven && self.slot.open.is_flat();
+        // A later minute knows better: what was traded in it, or what the exchange says of it.
+        let knows = |child: &Child| {
+            let KlineRecord { kline, status, .. } = child.record;
+            kline.open_time >= end && (!kline.is_flat() || status == KlineStatus::Confirmed)
+        };
+        let minutes = self.levels.iter_mut().flat_map(|levels| levels.ring(0).iter());
+        let unseen = unseen && !minutes.into_iter().any(knows);
         if unseen && end >= self.cold.close_known_at && end <= self.slot.open.open_time {
             self.slot.open = Kline::flat(self.slot.open.open_time, newest.kline.close);
             self.cold.close_known_at = end;

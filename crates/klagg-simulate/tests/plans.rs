@@ -53,6 +53,62 @@ fn a_process_that_stood_still_knows_of_its_ban_once_it_has_read_of_it() {
 }
 
 #[test]
+fn a_first_trade_of_a_confirmed_minute_does_not_move_the_price_behind_it() {
+    let faults = [
+        fault(2_000, Kind::WorkerStall, 19_742, 39_537),
+        fault(63_785, Kind::RestOutage, 23_844, 40_030),
+    ];
+    holds(60_726, &faults);
+}
+
+#[test]
+fn what_was_held_when_the_feed_was_cut_closes_no_minute_that_came_after() {
+    let faults = [
+        fault(141_652, Kind::Crash, 11_319, 1_382),
+        fault(178_610, Kind::Disconnect, 61_556, 0),
+        fault(182_370, Kind::WriterStall, 50_175, 44_720),
+        fault(242_868, Kind::NoConnect, 8_148, 1_063),
+        fault(245_538, Kind::SilentSymbol, 3_030, 782),
+        fault(375_337, Kind::SilentPath, 24_708, 45_932),
+    ];
+    holds(178_721, &faults);
+}
+
+#[test]
+fn an_older_kline_does_not_move_the_price_of_a_flat_minute() {
+    let faults = [
+        fault(178_032, Kind::RestOutage, 60_451, 66_850),
+        fault(200_972, Kind::Crash, 33_433, 28_416),
+        fault(267_725, Kind::SilentPath, 22_353, 46_586),
+        fault(323_919, Kind::WorkerStall, 25_503, 27_477),
+        fault(359_276, Kind::StoreFull, 28_578, 2_694),
+        fault(359_293, Kind::Banned, 18_666, 84_021),
+    ];
+    holds(83_914, &faults);
+}
+
+#[test]
+fn a_price_that_was_lost_while_the_process_stood_still_is_known_to_nobody() {
+    let faults = [
+        fault(83_130, Kind::Suspend, 54_643, 89_741),
+        fault(83_217, Kind::SilentSocket, 51_555, 60_688),
+        fault(114_660, Kind::Relisting, 39_362, 784),
+        fault(180_779, Kind::Suspend, 57_931, 797),
+    ];
+    holds(79_737, &faults);
+}
+
+#[test]
+fn a_trade_that_came_late_lags_since_it_came() {
+    let faults = [
+        fault(243_929, Kind::SilentAll, 10_409, 47_061),
+        fault(302_430, Kind::GatewayStall, 34_174, 710),
+        fault(303_452, Kind::Held, 63_193, 8_556),
+    ];
+    holds(100_242, &faults);
+}
+
+#[test]
 fn a_clock_ahead_by_minutes_does_not_stop_requests_for_minutes() {
     let faults = [fault(0, Kind::Skew, 14_736, 644_191), fault(2_000, Kind::Listing, 16_159, 1)];
     holds(35, &faults);

@@ -13,7 +13,8 @@
 //!
 //! One name (a string) replaces all earlier subscriptions; a list adds to them. Without `periods`
 //! all are meant; `history` is 500 unless given, 0 to 1500. Subscribing to what is subscribed
-//! already asks for a fresh snapshot.
+//! already asks for a fresh snapshot. A name means the contract that bears it now: if it is listed
+//! anew, as another contract, an earlier subscription stays with the one that has ended.
 //!
 //! # What the server sends
 //!
@@ -51,7 +52,8 @@
 //! kline is never skipped: if too many wait, a fresh `snapshot` comes instead of them.
 //!
 //! Every second a `heartbeat` says where the data stand and which of the client's symbols are
-//! stale, and since when (times in milliseconds; `now` is the server's clock):
+//! stale, because a worker is late or their feed is silent, and since when (times in milliseconds;
+//! `now` is the server's clock):
 //!
 //! ```json
 //! {"type":"heartbeat","sequence":820,"published_at":1791460933100,

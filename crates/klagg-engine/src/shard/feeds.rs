@@ -46,9 +46,15 @@ impl Shard {
     /// shows that none is missing.
     pub fn on_interrupted(&mut self, feed: FeedId) {
         self.out.counters.interruptions += 1;
+        let FeedClock { time, boundary, .. } = *self.clock(feed);
         self.for_each_of(feed, |desk| {
+            let held = !desk.cold.held.is_empty();
             desk.on_interrupted();
-            false
+            if held {
+                // Minutes that waited for what was held.
+                desk.on_time(boundary, time.unwrap_or_default());
+            }
+            held
         });
     }
 
@@ -72,6 +78,7 @@ impl Shard {
         {
             desk.cold.doubted_until = heard;
             desk.on_interrupted();
+            self.mark_changed(index);
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! A minute may be closed by the feed's time where its symbol is quiet. If an aggregate of it was
 //! lost on a connection that lived, nobody can know before the next one comes: then, and only
-//! then, a kline without its last aggregates passes. What was sent while no socket of ours was to
-//! carry it is known to be missing, though not what it was. Longer klines are made of minutes of
-//! which some are official by now and others are folds.
+//! then, a kline without its last aggregates passes. So does a flat one behind it, at the price of
+//! the newest aggregate that was known: a socket that is silent while the process stands still
+//! loses what nothing tells of. Not if a cut was told of meanwhile, and not if no socket of ours
+//! was there to carry what is missing. Longer klines are made of minutes of which some are official
+//! by now and others are folds.
 
 use klagg_kline::{Kline, Period, SymbolId};
 
@@ -67,34 +69,50 @@ impl Oracle {
         if !is_flat && fold != Some(truth_of(kline)) {
             return false;
         }
+        let in_it = |of: &&Aggregate| of.time >= open && of.time < until && of.id > last;
+        let Some(missing) = listing.aggregates.iter().find(in_it) else {
+            return is_flat && self.stands_at_the_newest_known((symbol, listing), scenario, kline);
+        };
+        self.was_unknown((symbol, listing), scenario, missing, until)
+    }
+
+    /// Whether nobody could know of an aggregate, or of one after it, when the minute until `until`
+    /// closed.
+    fn was_unknown(
+        &self,
+        (symbol, listing): (SymbolId, &Listing),
+        scenario: &Scenario,
+        missing: &Aggregate,
+        until: Millis,
+    ) -> bool {
         let Some(&number) = self.listings.get(symbol.index()) else { return false };
         let feed = symbol.index() % scenario.connections;
         let closed_at = self.arrivals.reached(feed, until + GRACE);
-        let in_it = |of: &&Aggregate| of.time >= open && of.time < until && of.id > last;
-        let Some(missing) = listing.aggregates.iter().find(in_it) else {
-            return is_flat && self.is_last_known((number, listing), until, closed_at, kline);
-        };
         let later = listing.aggregates[usize::try_from(missing.id - 1).unwrap_or(0)..].iter();
         let mut later = later.take(400);
         !self.arrivals.is_unwanted(number, missing.id)
             && later.all(|of| self.arrivals.place(number, of.id) > closed_at)
     }
 
-    /// Whether a minute without trades is flat at the price of the last one before it that anybody
-    /// could know when it closed: where the trades behind that one were lost on a connection that
-    /// lived, the minute that lacks them passes, and so do the flat ones behind it.
-    fn is_last_known(
+    /// Whether a flat minute in which nothing was traded stands at the price of the newest
+    /// aggregate that was handed over, and those after it were lost without a word.
+    fn stands_at_the_newest_known(
         &self,
-        (number, listing): (u16, &Listing),
-        until: Millis,
-        closed_at: u64,
+        (symbol, listing): (SymbolId, &Listing),
+        scenario: &Scenario,
         kline: &Kline,
     ) -> bool {
-        let before = listing.aggregates.partition_point(|of| of.time < until);
-        let unknown = |of: &&Aggregate| self.arrivals.place(number, of.id) > closed_at;
-        let lost = listing.aggregates[..before].iter().rev().take_while(unknown).count();
-        let known = &listing.aggregates[..before - lost];
-        lost > 0 && known.last().is_some_and(|of| of.price == kline.close.scaled())
+        let (open, until) = (kline.open_time.0, kline.open_time.0 + MINUTE);
+        let Some(&number) = self.listings.get(symbol.index()) else { return false };
+        let before = &listing.aggregates[..listing.aggregates.partition_point(|of| of.time < open)];
+        let known = before.iter().rposition(|of| !self.arrivals.is_lost(number, of.id));
+        let Some(known) = known.filter(|&at| before[at].price == kline.close.scaled()) else {
+            return false;
+        };
+        let Some(missing) = before.get(known + 1) else { return false };
+        let feed = symbol.index() % scenario.connections;
+        let is_told = self.arrivals.was_cut(feed, symbol.index() % scenario.workers, missing.sent);
+        !is_told && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 
     /// Whether a longer kline is the sum of minutes, each official or a fold.

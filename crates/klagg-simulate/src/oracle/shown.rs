@@ -119,6 +119,9 @@ impl Oracle {
         if newest.id <= shown || newest.sent < followed_at.saturating_add(SETTLED_AFTER) {
             return;
         }
+        if self.waits_for_another_copy(now, process, symbol, newest.id) {
+            return;
+        }
         let Some(slot) = klines.slot(symbol, 0) else { return };
         let last = slot.last_closed;
         let is_passed = last.is_some_and(|last| last.kline.open_time.0 + MINUTE > newest.time);
@@ -151,6 +154,23 @@ impl Oracle {
         let first = listing.sent_before(from.max(followed_at + SUBSCRIBED_WITHIN));
         let sent = listing.aggregates.get(first..listing.sent_before(until))?;
         sent.iter().find(|of| self.arrivals.is_lost(number, of.id)).map(|of| of.id)
+    }
+
+    /// Whether an aggregate that the network delayed has come, and waits behind a hole that another
+    /// copy may fill. It waits by the feed's time, which stands where nothing comes after it; a
+    /// feed that is silent for so long is cut, which is told. So it lags since it came, not since
+    /// it was sent.
+    fn waits_for_another_copy(
+        &self,
+        now: Millis,
+        process: &Process,
+        symbol: SymbolId,
+        id: i64,
+    ) -> bool {
+        let (newest, at) = self.arrivals.newest[usize::from(self.listings[symbol.index()])];
+        let feed = process.connection_of(symbol);
+        let stands = self.arrivals.told(feed) <= at + SHOWN_WITHIN;
+        newest >= id && stands && now - at <= LAG_MAX
     }
 }
 

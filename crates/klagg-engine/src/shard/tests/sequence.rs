@@ -349,3 +349,19 @@ fn what_was_held_for_a_copy_that_is_gone_goes_before_the_next_trade() {
     bench.trade(6, 0.3, 6);
     assert_eq!(bench.shard.counters().duplicates, 1, "ids never go back");
 }
+
+#[test]
+fn what_was_held_when_the_feed_was_cut_proves_nothing_of_what_came_after() {
+    let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
+    bench.shard.on_copies(FEED, 2);
+    bench.trade(1, 0.1, 1);
+    bench.trade(3, 0.2, 3);
+    bench.shard.on_interrupted(FEED);
+    assert_eq!(bench.shard.counters().gaps, 1, "given up before the cut");
+    bench.time(2.5);
+    assert_eq!(bench.closed(), "1m@0=provisional/0 c3, 1m@1=provisional/0 c3");
+    // One was lost after the cut: the flat minute stands at a price that is not the last.
+    bench.trade(5, 2.6, 5);
+    bench.time(3.5);
+    assert_eq!(bench.closed(), "1m@2=provisional/0 c5");
+}

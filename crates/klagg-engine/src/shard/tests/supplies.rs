@@ -69,6 +69,28 @@ fn minutes_that_pass_unheard_since_a_symbol_is_followed_are_provisional_and_neve
 }
 
 #[test]
+fn a_first_trade_of_a_minute_that_is_confirmed_does_not_move_the_price_behind_it() {
+    let mut bench = Bench::new(CHECKED);
+    bench.supply(Period::M1, 5, 4, CONFIRMED);
+    bench.trade(70, 5.1, 6);
+    assert!(bench.open().starts_with("1m@6 o4 c4 n0"), "{}", bench.open());
+}
+
+#[test]
+fn an_older_kline_from_outside_does_not_move_the_price_of_later_trades() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 1.5, 2);
+    bench.time(2.5);
+    bench.shard.on_interrupted(FEED);
+    bench.supply(Period::M1, 0, 9, CONFIRMED);
+    assert!(bench.open().starts_with("1m@2 o2 c2 n0"), "{}", bench.open());
+    // That of the minute before the open one does, for trades of it may have been missed.
+    bench.supply(Period::M1, 1, 8, CONFIRMED);
+    assert!(bench.open().starts_with("1m@2 o8 c8 n0"), "{}", bench.open());
+}
+
+#[test]
 fn a_price_alone_gives_flat_minutes_from_the_feeds_time_on() {
     let mut bench = Bench::with_spec(CHECKED, Some(4), Some(10));
     bench.time(7.1);
