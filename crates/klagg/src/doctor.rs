@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use klagg_kline::Period;
 use klagg_store::{Census, StoreError, StoreReader, StoredSymbol};
 use klagg_symbols::SymbolIndex;
@@ -25,6 +25,7 @@ use crate::doctor::findings::{Findings, Kind};
 use crate::exit::Exit;
 use crate::export::BUSY_TIMEOUT;
 use crate::export::span;
+use crate::progress::styled;
 
 /// More than any market lists.
 const SYMBOLS_MAX: usize = 1_000_000;
@@ -87,10 +88,7 @@ fn check(
 ) -> Result<(), StoreError> {
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(1), target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} symbols {eta} {wide_msg}")
-    {
-        bar.set_style(style);
-    }
+    bar.set_style(styled("{bar:30} {pos}/{len} symbols{left}, {wide_msg}"));
     bar.set_message("the file's pages");
     for finding in reader.quick_check()? {
         findings.add(Kind::File, "SQLite", || finding);

@@ -18,9 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use klagg_kline::{KlineStatus, Period, UnixMillis};
 use klagg_store::{StoreError, StoreReader, StoredSymbol};
 
@@ -28,6 +27,7 @@ use crate::exit::Exit;
 use crate::export::output::Output;
 use crate::export::pages::Pages;
 use crate::logs::say;
+use crate::progress::styled;
 use crate::replay::fold::NamedKline;
 
 /// How long a read waits for a database that is being opened or closed by somebody else.
@@ -175,7 +175,7 @@ fn write(
     (symbols, periods): (&[StoredSymbol], &[Period]),
     mut output: Output,
 ) -> anyhow::Result<(Tally, bool)> {
-    let bar = progress_bar(reader, (symbols, periods), args)?;
+    let bar = progress_bar(reader, (symbols, periods), args);
     let mut tally = Tally::default();
     for symbol in symbols {
         bar.set_message(symbol.name.clone());
@@ -219,9 +219,9 @@ fn progress_bar(
     reader: &StoreReader,
     (symbols, periods): (&[StoredSymbol], &[Period]),
     args: &ExportArgs,
-) -> anyhow::Result<ProgressBar> {
+) -> ProgressBar {
     if args.quiet {
-        return Ok(ProgressBar::hidden());
+        return ProgressBar::hidden();
     }
     let mut total = 0;
     for symbol in symbols {
@@ -234,7 +234,6 @@ fn progress_bar(
             total += u64::try_from(to.since(from) / millis + 1).unwrap_or_default();
         }
     }
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} {eta} {wide_msg}")
-        .context("the bar's template")?;
-    Ok(ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style))
+    let style = styled("{bar:30} {human_pos}/{human_len} klines, {rate}{left}, {wide_msg}");
+    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style)
 }

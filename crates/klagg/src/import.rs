@@ -19,10 +19,10 @@ mod survey;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use klagg_kline::UnixMillis;
 use klagg_store::{Store, StoreConfig};
 use klagg_tape::SourceOptions;
@@ -32,6 +32,10 @@ use crate::export::advised;
 use crate::import::judge::Rules;
 use crate::import::survey::{Refusal, Survey};
 use crate::logs::say;
+use crate::progress::styled;
+
+/// How often the bar is drawn while a file is read.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What `import` is told on the command line.
 #[derive(Debug, Args)]
@@ -183,7 +187,9 @@ fn now() -> UnixMillis {
 /// A bar on a terminal: each file is read twice.
 fn progress_bar(steps: u64, quiet: bool) -> ProgressBar {
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{bar:30} {percent} % {eta} {wide_msg}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(steps), target).with_style(style)
+    let style = styled("{bar:30} {percent} %, {elapsed} gone{left}, {wide_msg}");
+    let bar = ProgressBar::with_draw_target(Some(steps), target).with_style(style);
+    // A file may take minutes: the time that has gone shows that it is being read.
+    bar.enable_steady_tick(TICK);
+    bar
 }

@@ -1,9 +1,10 @@
 //! What a person sees of the backfill: a bar on a terminal, a line now and then in a log.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use klagg_backfill::{BackfillProgress, Phase};
 use tokio::sync::watch;
 
@@ -59,6 +60,22 @@ pub(crate) async fn show(mut progress: watch::Receiver<BackfillProgress>, show: 
 /// Waits until nobody tells any more.
 async fn gone(progress: &mut watch::Receiver<BackfillProgress>) {
     while progress.changed().await.is_ok() {}
+}
+
+/// The style of a bar. Its `{rate}` is what is done in a second, its `{left}` the time that is
+/// left, or nothing before there is anything done to tell it by.
+pub(crate) fn styled(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // A bar that cannot be drawn is no reason to stop.
+        let _ = write!(text, "{:.0} a second", state.per_sec());
+    });
+    style.with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        if state.pos() > 0 {
+            let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
+        }
+    })
 }
 
 fn bar() -> ProgressBar {
