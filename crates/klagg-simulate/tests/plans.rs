@@ -96,6 +96,12 @@ fn a_price_that_was_lost_while_the_process_stood_still_is_known_to_nobody() {
         fault(180_779, Kind::Suspend, 57_931, 797),
     ];
     holds(79_737, &faults);
+    let faults = [
+        fault(36_219, Kind::SilentSocket, 21_717, 12_271),
+        fault(37_817, Kind::Suspend, 36_722, 74_084),
+        fault(58_829, Kind::Delisting, 57_901, 504),
+    ];
+    holds(249_636, &faults);
 }
 
 #[test]

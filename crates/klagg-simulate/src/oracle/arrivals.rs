@@ -20,6 +20,8 @@ pub(crate) struct Arrivals {
     pub(crate) newest: Vec<(i64, Millis)>,
     /// By feed: until when it was last interrupted; the end of time while it is.
     interrupted: Vec<Millis>,
+    /// By feed: the place of its newest cut in the order.
+    cuts: Vec<u64>,
     /// By worker: until when it last rested after it broke.
     broken: Vec<Millis>,
     /// By feed: places and times, both rising.
@@ -36,6 +38,7 @@ impl Arrivals {
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
             interrupted: vec![Millis::MAX; scenario.connections],
+            cuts: vec![0; scenario.connections],
             broken: vec![0; scenario.workers],
             watermarks: vec![Vec::new(); scenario.connections],
         }
@@ -45,6 +48,7 @@ impl Arrivals {
         self.trades.iter_mut().for_each(|of| of.fill(NEVER));
         self.newest.fill((0, 0));
         self.interrupted.fill(Millis::MAX);
+        self.cuts.fill(0);
         self.broken.fill(0);
         self.watermarks.iter_mut().for_each(Vec::clear);
     }
@@ -62,7 +66,20 @@ impl Arrivals {
 
     /// A feed was cut off.
     pub(crate) fn cut(&mut self, feed: usize) {
+        self.next += 1;
+        self.cuts[feed] = self.next;
         self.interrupted[feed] = Millis::MAX;
+    }
+
+    /// Whether a feed was said to be cut after that place in the order. One before it is over for
+    /// a symbol whose trade has that place: its id showed that nothing was missed.
+    pub(crate) fn was_cut_after(&self, feed: usize, place: u64) -> bool {
+        self.cuts[feed] > place
+    }
+
+    /// Whether a worker may have lost what was sent at `sent`.
+    pub(crate) fn was_broken(&self, worker: usize, sent: Millis) -> bool {
+        self.broken[worker] >= sent - CUT_SLACK
     }
 
     /// A feed is whole.

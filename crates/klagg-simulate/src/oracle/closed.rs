@@ -111,7 +111,9 @@ impl Oracle {
         };
         let Some(missing) = before.get(known + 1) else { return false };
         let feed = symbol.index() % scenario.connections;
-        let is_told = self.arrivals.was_cut(feed, symbol.index() % scenario.workers, missing.sent);
+        let place = self.arrivals.place(number, before[known].id);
+        let is_told = self.arrivals.was_cut_after(feed, place)
+            || self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent);
         !is_told && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 
