@@ -35,18 +35,27 @@ impl SymbolState {
         pages.map(|page| self.with_known(index, page)).collect()
     }
 
-    /// Whether pages may be of a symbol that was listed just now: the newest one tells what else
-    /// there is, or that nothing is there yet.
+    /// Whether what some of the pages bring tells which of the others there are: see
+    /// [`SymbolState::newest_if_new`].
     pub(crate) fn may_be_new(&self, pages: &[Page]) -> bool {
-        self.is_unknown() && pages.iter().any(|page| self.may_begin_late(page))
+        let first_day = pages.iter().any(|page| self.may_begin_late(page));
+        first_day && (self.is_unknown() || self.telling(pages) < pages.len())
     }
 
-    /// Of such pages, only the newest one.
+    /// Of a symbol that may have been listed just now, only the newest page; of others, no page
+    /// of the first day but its newest one. Older ones may lie before the listing: were they
+    /// answered first, empty as they are, nobody could tell why.
     pub(crate) fn newest_if_new(&self, mut pages: Vec<Page>) -> Vec<Page> {
         if self.may_be_new(&pages) {
-            pages.truncate(1);
+            pages.truncate(if self.is_unknown() { 1 } else { self.telling(&pages) });
         }
         pages
+    }
+
+    /// How many pages, which come newest first, end with the newest one of the first day.
+    fn telling(&self, pages: &[Page]) -> usize {
+        let newest = pages.iter().position(|page| self.may_begin_late(page));
+        newest.map_or(pages.len(), |at| at + 1)
     }
 
     /// The page, with the oldest known kline besides if it ends there and nothing may be in it:

@@ -274,3 +274,19 @@ fn what_was_taken_for_the_first_kline_is_given_up_when_an_earlier_one_is_shown()
     let open = Period::M5.open_time(listed);
     assert_eq!(Some(*five), official(Period::M5, open, listed), "it is folded anew");
 }
+
+#[test]
+fn of_the_first_day_only_the_newest_page_is_asked_for_until_it_tells_where_the_day_began() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let (mut state, listed, whole) = listed_today(&periods);
+    let wanted = wanted(&periods, &stored, whole.from, Depth::Full);
+    let newest = Page { from: listed.plus(20 * 60_000), klines: 17, ..whole };
+    state.take_page(0, &newest, reply(&newest, listed), &wanted).unwrap();
+    let pages = state.plan(&wanted, 0);
+    assert!(pages.len() > 1 && state.may_be_new(&pages), "{pages:?}");
+    let asked = state.newest_if_new(pages);
+    assert_eq!((asked.len(), asked[0].until), (1, newest.from.plus(60_000)));
+    state.take_page(0, &asked[0], reply(&asked[0], listed), &wanted).unwrap();
+    assert_eq!(state.plan(&wanted, 0), [], "the others lie before the listing");
+}
