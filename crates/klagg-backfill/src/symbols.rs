@@ -35,7 +35,7 @@ impl SymbolFilter {
         let listed =
             |list: &[String], name: &str| list.is_empty() || list.iter().any(|of| of == name);
         is_of_a_kind_that_is_folded(&symbol.contract_type)
-            && listed(&self.quote_assets, &symbol.quote_asset)
+            && (listed(&self.quote_assets, &symbol.quote_asset) || mutated!(OtherMarketTaken))
             && listed(&self.names, &symbol.name)
     }
 }

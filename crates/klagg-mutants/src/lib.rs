@@ -60,6 +60,7 @@ mutants! {
     MessagesUnpaced "messages are sent as fast as they come up",
     RotationBreaks "an old socket is closed before the new one delivers",
     CursorSkips "a reader of changes that was overtaken is not told",
+    OtherMarketTaken "contracts of the other market are followed as well",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

@@ -121,6 +121,9 @@ impl Rest {
             Ask::Info => Reply::Info(Box::new(info(now, asked.listings))),
             Ask::Klines { name, period, from, to, limit } => {
                 let Some(listing) = listed(asked.listings, name, now) else {
+                    if nobodys(now).any(|of| of.name == *name) {
+                        self.weights.broken.push(format!("asked for {name}, which is not folded"));
+                    }
                     return (Reply::Refused, Some(used));
                 };
                 let klines = klines(asked, listing, *period, (*from, *to), *limit);
@@ -192,7 +195,30 @@ fn info(now: Millis, listings: &[Listing]) -> ExchangeInfo {
             step_size: None,
         });
     }
+    symbols.extend(nobodys(now));
     ExchangeInfo { server_time: UnixMillis(now), weight_per_minute: None, symbols, skipped: 0 }
+}
+
+/// Rows of the list that are not to be folded: of the other market, of another kind, not trading.
+fn nobodys(now: Millis) -> impl Iterator<Item = SymbolInfo> {
+    let rows = [
+        ("OLD0USD_PERP", "PERPETUAL", "TRADING", "USD"),
+        ("OLD0USDT_261225", "CURRENT_QUARTER", "TRADING", "USDT"),
+        ("SOONUSDT", "PERPETUAL", "PENDING_TRADING", "USDT"),
+    ];
+    rows.into_iter().map(move |(name, contract_type, status, quote_asset)| SymbolInfo {
+        name: name.to_owned(),
+        contract_type: contract_type.to_owned(),
+        status: status.to_owned(),
+        base_asset: "OLD0".to_owned(),
+        quote_asset: quote_asset.to_owned(),
+        margin_asset: "OLD0".to_owned(),
+        onboard_time: UnixMillis(now - 3_600_000),
+        delivery_time: UnixMillis(PERPETUAL),
+        precision: Precision::new(2, 3).expect("within bounds"),
+        tick_size: None,
+        step_size: None,
+    })
 }
 
 fn klines(

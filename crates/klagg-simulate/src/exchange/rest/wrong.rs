@@ -33,8 +33,13 @@ pub(super) fn page(mut klines: Vec<Kline>, (period, from): (Period, i64), dice: 
         }
         // Nothing, as if it had not been listed yet.
         5 => klines.clear(),
-        // Unsorted, off the grid, high below low: never gets past the reader of the JSON.
-        _ => return Reply::Garbage,
+        // Unsorted, off the grid, high below low: the reader of the JSON refuses most of it, and
+        // who asked the rest.
+        _ => match (dice >> 40) % 3 {
+            0 if count > 1 => klines.swap(0, index(count) - 1),
+            1 if count > 0 => klines.iter_mut().for_each(|of| of.open_time.0 += 1),
+            _ => return Reply::Garbage,
+        },
     }
     Reply::Klines(klines)
 }
@@ -56,6 +61,7 @@ pub(super) fn trades(mut trades: Vec<Trade>, dice: u64) -> Reply {
                 trade.id = TradeId(trade.id.0 + 1);
             }
         }
+        _ if count > 1 && (dice >> 40).is_multiple_of(2) => trades.swap(0, index(count) - 1),
         _ => return Reply::Garbage,
     }
     Reply::Trades(trades)
