@@ -20,6 +20,14 @@ impl Desk<'_> {
             self.scope.out.counters.late_dropped += 1;
             return;
         }
+        if child.record.status == KlineStatus::Closed && minute <= self.slot.broken_until {
+            // A hole that came to light after the minute closed: with this trade and without those
+            // before it, it would be whole by its status and not by its ids. It stays what could be
+            // known when it closed, until klines repair it.
+            self.scope.out.counters.late_dropped += 1;
+            self.stand_at(trade);
+            return;
+        }
         child.record.kline.fold(trade);
         child.record.revision = child.record.revision.saturating_add(1);
         let record = child.record;

@@ -236,3 +236,14 @@ fn sockets_are_replaced_without_the_loss_of_a_trade() {
         holds(seed, &[fault(0, Kind::Steady, 0, 0), fault(0, Kind::ShortMessages, 0, 0)]);
     }
 }
+
+#[test]
+fn a_minute_that_closed_over_a_hidden_hole_is_not_amended_by_a_trade_behind_it() {
+    let faults = [
+        fault(0, Kind::Steady, 34_401, 0),
+        fault(58_985, Kind::Suspend, 54_527, 31_422),
+        fault(80_242, Kind::SilentAll, 30_449, 16_008),
+        fault(104_497, Kind::HeldSymbol, 50_372, 6_213),
+    ];
+    holds(322_889, &faults);
+}

@@ -62,6 +62,22 @@ fn a_late_trade_amends_its_minute_and_the_flat_ones_behind_it() {
 }
 
 #[test]
+fn a_late_trade_behind_a_hole_does_not_amend_a_minute_that_counts_as_whole() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 4.1, 7);
+    bench.time(5.5);
+    assert_eq!(bench.closed(), "1m@4=closed/0 c7, 5m@0=closed/0 c7");
+    bench.trade(3, 4.8, 9);
+    bench.trade(4, 4.9, 8);
+    assert_eq!(bench.closed(), "", "what was closed says no more than its ids prove");
+    assert!(bench.open().starts_with("1m@5 o8 c8 n0"), "the newest price: {}", bench.open());
+    let counters = bench.shard.counters();
+    assert_eq!((counters.gaps, counters.late_amended, counters.late_dropped), (1, 0, 2));
+    bench.trade(5, 6.0, 6);
+    assert_eq!(bench.closed(), "1m@5=closed/0 c8");
+}
+
+#[test]
 fn a_hole_makes_the_minutes_that_it_spans_provisional() {
     let mut bench = Bench::new(CHECKED);
     bench.trade(1, 0.1, 1);
