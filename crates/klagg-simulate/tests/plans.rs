@@ -247,3 +247,12 @@ fn a_minute_that_closed_over_a_hidden_hole_is_not_amended_by_a_trade_behind_it()
     ];
     holds(322_889, &faults);
 }
+
+#[test]
+fn trades_that_waited_for_a_worker_that_broke_are_lost_and_counted() {
+    let faults = [
+        fault(100_299, Kind::WorkerStall, 20_032, 19_896),
+        fault(120_147, Kind::WorkerDeath, 31_755, 0),
+    ];
+    holds(284_201, &faults);
+}

@@ -77,6 +77,11 @@ impl Arrivals {
         self.cuts[feed] > place
     }
 
+    /// Whether a worker rested at `at` or later, after it broke.
+    pub(crate) fn rested_after(&self, worker: usize, at: Millis) -> bool {
+        self.broken[worker] >= at
+    }
+
     /// Whether a worker may have lost what was sent at `sent`.
     pub(crate) fn was_broken(&self, worker: usize, sent: Millis) -> bool {
         self.broken[worker] >= sent - CUT_SLACK

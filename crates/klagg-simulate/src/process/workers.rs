@@ -73,6 +73,8 @@ pub(crate) struct Worker {
     /// Whether it starts again after it broke, and when.
     policy: RestartPolicy,
     rests_until: Millis,
+    /// Trades that it dropped while it rested. The engine's own shell counts them like this.
+    trades_lost: u64,
     lane: VecDeque<Item>,
     commands: VecDeque<Command>,
     questions: VecDeque<Question>,
@@ -87,6 +89,7 @@ impl Worker {
             shard: Shard::new(config, number),
             policy: RestartPolicy::new(restarts()),
             rests_until: 0,
+            trades_lost: 0,
             lane: VecDeque::new(),
             commands: VecDeque::new(),
             questions: VecDeque::new(),
@@ -183,6 +186,7 @@ impl Worker {
         self.shard.acknowledge(question.acknowledged);
         let mut delta = WorkerDelta::empty(self.shard.worker());
         self.shard.fill_delta(&mut delta);
+        delta.counters.trades_lost += self.trades_lost;
         question.wanted.then_some(delta)
     }
 
@@ -197,11 +201,14 @@ impl Worker {
         }
     }
 
-    /// Folds an entry. While it rests, trades are dropped and everything else is taken.
+    /// Folds an entry. While it rests, trades are dropped and counted, everything else is taken.
     fn fold(&mut self, now: Millis, item: Item) -> bool {
         let shard = &mut self.shard;
         match item {
-            Item::Trade(..) if now < self.rests_until => return false,
+            Item::Trade(..) if now < self.rests_until => {
+                self.trades_lost += 1;
+                return false;
+            }
             Item::Trade(symbol, trade) => shard.on_trade(symbol, &trade),
             Item::Watermark(feed, time) => shard.on_watermark(feed, time),
             Item::Interrupted(feed) => shard.on_interrupted(feed),
