@@ -205,6 +205,7 @@ impl BackfillCore {
         if !self.states.contains_key(&pass.symbol) {
             // It was left meanwhile: nobody is asked, so nothing would come and end the pass.
             pass.waiting.clear();
+            pass.is_probe = false;
             pass.files.clear();
         }
         while pass.is_idle() && pass.planned < periods {

@@ -77,3 +77,21 @@ fn nothing_is_asked_or_taken_for_a_number_whose_name_may_be_that_of_another_by_n
     world.tell(listed(&world));
     world.run_to(Duration::from_secs(5), |world| world.is_confirmed(OLD, minute));
 }
+
+#[test]
+fn a_name_listed_anew_while_its_first_page_is_waited_for_ends_what_was_asked_for_the_old_one() {
+    let mut world = World::new(config(&[Period::M1, Period::M5], &[99, 99]), 1, 2_400);
+    world.run_to_confirming();
+    let first_open_time = Period::D1.open_time(world.exchange());
+    let spec = |id| SymbolSpec { id: SymbolId(id), name: "NEW".into(), first_open_time };
+    world.listed.insert(NEW, Period::M1.open_time(world.exchange()).plus(-5 * MINUTE));
+    world.listed.insert(SymbolId(2), Period::M1.open_time(world.exchange()).plus(-2 * MINUTE));
+    // Nobody is answered, so that the page is to be asked for again when the name changes hands.
+    world.down_until = world.local + Duration::from_secs(3);
+    world.tell(Event::Added(vec![spec(1)]));
+    world.run_until(world.local + Duration::from_millis(250));
+    world.tell(Event::Added(vec![spec(2)]));
+    world.run_until(world.local + Duration::from_mins(2));
+    let again = world.granted.iter().rev().find(|of| of.request.name.as_ref() == "NEW");
+    assert_eq!(again.map(|of| of.request.symbol), Some(SymbolId(2)));
+}

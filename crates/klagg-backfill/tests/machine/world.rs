@@ -105,8 +105,8 @@ impl World {
     pub(crate) fn with_rows(config: BackfillConfig, symbols: u32, limit: u32, rows: Rows) -> Self {
         let (writer, reader) = history(HistoryConfig {
             periods: config.periods.clone(),
-            // Room for one that is listed later.
-            symbols_max: symbols as usize + 1,
+            // Room for some that are listed later.
+            symbols_max: symbols as usize + 2,
             capacity: config.capacity.clone(),
             log_capacity: 1 << 14,
         })
