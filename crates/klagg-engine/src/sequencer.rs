@@ -102,12 +102,7 @@ impl Desk<'_> {
     fn identify(&mut self, trade: &Trade) {
         let minute = minute_of(trade.time);
         if self.cold.life == Life::Seeding {
-            // A listing's first trade: nothing came before it.
-            let from = if trade.id <= TradeId(1) { minute } else { self.told_from(minute) };
-            // The first trade of another minute says nothing of the price at which this one stands.
-            let price = self.known_close().filter(|_| from != minute).unwrap_or(trade.price);
-            self.seat(from, price);
-            self.cold.life = Life::Live;
+            self.seat_first(trade);
         }
         let is_believed = mutated!(RestartBelieved) && self.slot.next_id == TradeId(1);
         if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) || is_believed {
@@ -139,8 +134,7 @@ impl Desk<'_> {
         let is_proof = trade.time > self.cold.doubted_until;
         self.cold.coverage = if is_proof { Coverage::Proven } else { Coverage::Interrupted };
         if self.levels.is_none() {
-            self.seat(minute, trade.price);
-            self.note_listing(trade);
+            self.seat_first(trade);
         }
         self.cold.life = Life::Live;
         if self.cold.has_unproven {
@@ -153,6 +147,20 @@ impl Desk<'_> {
         self.advance_to(minute);
         self.slot.open.fold(trade);
         self.scope.out.counters.trades += 1;
+    }
+
+    /// Opens a symbol's first minute. Those before its first trade prove nothing without a price.
+    fn seat_first(&mut self, trade: &Trade) {
+        let minute = minute_of(trade.time);
+        // Nothing came before a listing's first trade.
+        let from = if trade.id <= TradeId(1) { minute } else { self.told_from(minute) };
+        // The first trade of another minute says nothing of the price at which this one stands.
+        let price = self.known_close().filter(|_| from != minute);
+        if price.is_none() {
+            self.break_until(UnixMillis(minute.0 - 1));
+        }
+        self.seat(from, price.unwrap_or(trade.price));
+        self.note_listing(trade);
     }
 
     /// Opens the minute, flat at `price`, without closing any.
@@ -350,11 +358,10 @@ impl Desk<'_> {
     /// Exchange time on the feed has passed: `boundary` is the first minute not to be closed,
     /// `now` the time itself. Whether anything changed.
     pub(crate) fn on_time(&mut self, boundary: UnixMillis, now: UnixMillis) -> bool {
-        let minute = minute_of(now);
         match self.cold.life {
             Life::Seeding => {
                 let Some(price) = self.known_close() else { return false };
-                let from = self.told_from(minute);
+                let from = self.told_from(minute_of(now));
                 if self.position() != Some(from) {
                     self.seat(from, price);
                 }

@@ -31,12 +31,25 @@ impl Bench {
 
     /// The same, and the symbol is to be told of since this minute.
     fn since(minute: f64) -> Self {
-        let mut bench = Self::new(CHECKED);
-        bench.shard.retire_symbol(SYMBOL);
-        let (id, feed, since) = (SYMBOL, FEED, Some(at(minute)));
-        let spec = NewSymbolSpec { id, feed, previous_close: None, next_id: None, since };
-        bench.shard.add_symbol(&spec);
-        bench
+        Self::new(CHECKED).told_since(minute, None, None)
+    }
+
+    /// The same symbol anew, to be told of since this minute.
+    fn told_since(
+        mut self,
+        minute: f64,
+        previous_close: Option<i64>,
+        next_id: Option<i64>,
+    ) -> Self {
+        self.shard.retire_symbol(SYMBOL);
+        self.shard.add_symbol(&NewSymbolSpec {
+            id: SYMBOL,
+            feed: FEED,
+            previous_close: previous_close.map(Price::from_scaled),
+            next_id: next_id.map(TradeId),
+            since: Some(at(minute)),
+        });
+        self
     }
 
     fn with_spec(

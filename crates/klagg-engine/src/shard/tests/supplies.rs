@@ -69,6 +69,43 @@ fn minutes_that_pass_unheard_since_a_symbol_is_followed_are_provisional_and_neve
 }
 
 #[test]
+fn a_listing_that_is_first_heard_late_leaves_no_minute_out() {
+    let unchecked = SequencerConfig { continuity: Continuity::Unchecked, ..CHECKED };
+    for rules in [CHECKED, unchecked] {
+        // Nothing came while its feed was mute: no price is known at which a minute could close.
+        let mut bench = Bench::new(rules).told_since(0.2, None, Some(1));
+        bench.time(2.05);
+        bench.trade(500, 2.1, 5);
+        assert_eq!(bench.closed(), "1m@0=provisional/0 c5, 1m@1=provisional/0 c5", "{rules:?}");
+        assert!(bench.open().starts_with("1m@2 o5 c5 n1"), "{}", bench.open());
+        // Its first trade: nothing came before it.
+        let mut bench = Bench::new(rules).told_since(0.2, None, Some(1));
+        bench.trade(1, 2.1, 5);
+        assert_eq!((bench.closed(), bench.open().starts_with("1m@2 o5")), (String::new(), true));
+    }
+    // The trades that are missing make whole the minute that they are in.
+    let mut bench = Bench::new(CHECKED).told_since(0.2, None, Some(1));
+    bench.trade(3, 2.1, 5);
+    bench.shard.fill(SYMBOL, &[trade(1, 2.0, 3), trade(2, 2.0, 4)]);
+    bench.trade(4, 3.1, 6);
+    assert_eq!(
+        bench.closed(),
+        "1m@0=provisional/0 c5, 1m@1=provisional/0 c5, 1m@2=closed/0 c5",
+        "{}",
+        bench.open()
+    );
+}
+
+#[test]
+fn an_id_that_was_foretold_proves_unheard_minutes_only_if_their_price_is_known() {
+    for (price, told) in [(Some(4), "closed/0 c4"), (None, "provisional/0 c5")] {
+        let mut bench = Bench::new(CHECKED).told_since(0.2, price, Some(10));
+        bench.trade(10, 2.1, 5);
+        assert_eq!(bench.closed(), format!("1m@0={told}, 1m@1={told}"));
+    }
+}
+
+#[test]
 fn a_first_trade_of_a_minute_that_is_confirmed_does_not_move_the_price_behind_it() {
     let mut bench = Bench::new(CHECKED);
     bench.supply(Period::M1, 5, 4, CONFIRMED);
