@@ -132,11 +132,15 @@ fn export(args: &ExportArgs) -> anyhow::Result<Exit> {
         let cut = if is_whole { "" } else { "; the reader went away" };
         say(&format!("{} klines written{unsure}{cut}", tally.klines));
     }
-    let held = held::held(&reader, &symbols)?;
-    let is_held = |period| held.iter().any(|&(held, ..)| held == period);
     let is_nothing = tally.klines == 0 && tally.damaged == 0 && is_whole && !args.quiet;
-    if is_nothing || !args.periods.iter().all(|&period| is_held(period)) {
-        say(&format!("warning: {}", held::sentence(&held)));
+    let is_missing = |&period: &Period| held::is_missing(&reader, &symbols, period);
+    if is_nothing || args.periods.iter().any(is_missing) {
+        // All is written: whatever is damaged beside it is no reason to fail.
+        let sentence = held::held(&reader, &symbols).map_or_else(
+            |error| format!("what the store holds cannot be told: {error}: see `klagg doctor`"),
+            |held| held::sentence(&held),
+        );
+        say(&format!("warning: {sentence}"));
     }
     Ok(if tally.damaged > 0 { Exit::Different } else { Exit::Success })
 }

@@ -5,6 +5,11 @@ use klagg_store::{StoreError, StoreReader, StoredSymbol};
 
 use crate::export::span::shown;
 
+/// Whether nothing of the period is held of any of the symbols. What cannot be read may be there.
+pub(super) fn is_missing(reader: &StoreReader, symbols: &[StoredSymbol], period: Period) -> bool {
+    symbols.iter().all(|symbol| matches!(reader.stored(symbol.id, period), Ok(None)))
+}
+
 /// The periods held of any of the symbols, with the first and the last open time.
 pub(super) fn held(
     reader: &StoreReader,

@@ -215,3 +215,32 @@ fn whoever_asks_for_what_is_not_held_is_told_what_is() {
     let run = klagg(&["export", "--data-dir", &path]);
     assert!(run.err.contains("no closed kline yet"), "{}", run.err);
 }
+
+#[test]
+fn damage_of_what_was_not_asked_for_does_not_fail_what_was() {
+    let (folder, path, mut held) = store(&["AUSDT"]);
+    held.write(&history(0, 20, &[Period::M5])).unwrap();
+    drop(held);
+    let database = rusqlite::Connection::open(folder.path().join("klagg.db")).unwrap();
+    let damage = "UPDATE coverage SET slots = zeroblob(length(slots)) WHERE place >> 32 = ?1";
+    assert_eq!(database.execute(damage, [Period::M5 as i64]).unwrap(), 1);
+    let base = ["export", "--data-dir", path.as_str()];
+    let export = |more: &[&str], rows: usize| {
+        let run = klagg(&[&base[..], more].concat());
+        assert_eq!((run.status, run.out.lines().count()), (0, 1 + rows), "{more:?}: {}", run.err);
+        run.err
+    };
+    assert_eq!(export(&["--period", "1m"], 20), "20 klines written\n");
+    assert_eq!(export(&["--period", "1m", "--quiet"], 20), "");
+    for (wish, rows) in
+        [(&["--period", "1m,15m"][..], 20), (&["--to", "2020-01-01", "--period", "1m"], 0)]
+    {
+        let told = export(wish, rows);
+        assert!(told.contains("warning: what the store holds cannot be told: "), "{told}");
+        assert!(told.ends_with("does not match its checksum: see `klagg doctor`\n"), "{told}");
+    }
+    // Of what was asked for it is an error.
+    let run = klagg(&[&base[..], &["--period", "5m"]].concat());
+    assert_eq!(run.status, 2, "{}", run.err);
+    assert!(run.err.contains("see `klagg doctor`"), "{}", run.err);
+}
