@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use crate::coverage::rows;
 use crate::identity::{check_header, check_identity, check_schema};
 use crate::schema::{
-    APPLICATION_ID, CREATE_TABLES, FROM_1_TO_2, PACKED_SINCE, VERSION, period_number,
+    APPLICATION_ID, CLEAR_ENDED, CREATE_TABLES, FROM_1_TO_2, PACKED_SINCE, VERSION, period_number,
 };
 use crate::views::create_views;
 use crate::wal::{AtClose, make_durable, set_at_close};
@@ -146,6 +146,7 @@ fn create_schema(connection: &mut Connection, path: &Path) -> Result<(), StoreEr
     }
     if (1..PACKED_SINCE).contains(&found) {
         rows::pack(&transaction, path)?;
+        transaction.execute_batch(CLEAR_ENDED).map_err(fail)?;
     }
     transaction.pragma_update(None, "user_version", VERSION).map_err(fail)?;
     transaction.commit().map_err(fail)

@@ -30,7 +30,7 @@ pub(crate) const APPLICATION_ID: i64 = 0x6b6c_6167;
 
 /// `PRAGMA user_version` of the schema that this program writes. Version 2 added a column to the
 /// table `symbol`, version 3 the checksum of the epoch to the table `store`; version 4 packed the
-/// rows of the table `coverage`.
+/// rows of the table `coverage`, and deleted what was open of ended symbols.
 pub(crate) const VERSION: i64 = 4;
 
 /// The first version whose table `coverage` is packed.
@@ -181,6 +181,10 @@ macro_rules! kline_columns {
 
 /// What version 2 knows and version 1 did not.
 pub(crate) const FROM_1_TO_2: &str = "ALTER TABLE symbol ADD COLUMN onboard_time INTEGER;";
+
+/// Deletes what builds before version 4 left open of symbols that ended.
+pub(crate) const CLEAR_ENDED: &str =
+    "DELETE FROM open WHERE symbol IN (SELECT number FROM symbol WHERE delisted <> 0);";
 
 macro_rules! coverage_table {
     () => {

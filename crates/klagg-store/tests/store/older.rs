@@ -10,7 +10,7 @@ use klagg_store::{
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use crate::support::{MINUTE, START, rows, store, stored_minutes};
+use crate::support::{MINUTE, START, row, rows, store, stored_minutes};
 
 /// Run, confirmed and stored klines, each from its first to its last, of a period of a symbol: in
 /// minutes after the start.
@@ -166,4 +166,30 @@ fn what_the_first_version_did_not_know_can_be_told_later() {
     assert!(matches!(error, StoreError::NumberingBroken { symbol: SymbolId(1), .. }), "{error}");
     drop(store);
     assert_eq!(Store::open(&config).unwrap().load_symbols().unwrap()[1], told);
+}
+
+#[test]
+fn what_stayed_open_of_symbols_that_ended_is_deleted_by_the_first_writer() {
+    let earlier: [fn(&Path) -> Connection; 3] = [to_version_1, to_version_2, to_version_3];
+    for make in earlier {
+        let (folder, mut store) = filled();
+        let open = |symbol| StoredKline { symbol, ..row(70, KlineStatus::Open) };
+        let both = [open(SymbolId(0)), open(SymbolId(1))];
+        store.write_open(&both).unwrap();
+        let path = store.path().to_owned();
+        // Earlier builds left what is deleted now when a symbol ends.
+        let database = Connection::open(&path).unwrap();
+        database.execute_batch("CREATE TABLE kept AS SELECT * FROM open").unwrap();
+        store.retire_symbol(SymbolId(1)).unwrap();
+        drop(store);
+        let restore = "INSERT OR IGNORE INTO open SELECT * FROM kept; DROP TABLE kept;";
+        database.execute_batch(restore).unwrap();
+        drop(database);
+        drop(make(&path));
+        let reader = StoreReader::open_folder(folder.path(), Duration::from_secs(5)).unwrap();
+        assert_eq!(reader.open_klines().unwrap(), both, "as it is");
+        let store = Store::open(&StoreConfig::new(folder.path())).unwrap();
+        assert_eq!(store.reader().unwrap().open_klines().unwrap(), both[..1]);
+        assert_eq!(reader.open_klines().unwrap(), both[..1]);
+    }
 }
