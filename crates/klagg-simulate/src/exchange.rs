@@ -78,6 +78,11 @@ impl Socket {
         let of = |names: &[String]| names.iter().any(|of| of == name);
         !self.dead && (of(&self.names) || of(&self.silent_names))
     }
+
+    /// Whether it lives and carries a symbol.
+    fn sends(&self, name: &str) -> bool {
+        !self.dead && self.names.iter().any(|of| of == name)
+    }
 }
 
 /// The exchange.
@@ -96,6 +101,8 @@ pub(crate) struct Exchange {
     /// Aggregates that were sent while no socket that lives was subscribed to them: who reads that
     /// list takes them out.
     pub(crate) unwanted: Vec<(u16, u32)>,
+    /// The same of those that no socket which was subscribed to them carried: its stream is dead.
+    pub(crate) withheld: Vec<(u16, u32)>,
     /// Rules that a client of ours has broken.
     pub(crate) broken: Vec<String>,
 }
@@ -123,6 +130,7 @@ impl Exchange {
             last_prices: vec![0; count],
             told_prices: vec![0; count],
             unwanted: Vec::new(),
+            withheld: Vec::new(),
             broken: Vec::new(),
         }
     }
@@ -240,6 +248,8 @@ impl Exchange {
         self.last_prices[usize::from(listing)] = of.aggregates[at as usize].price;
         if !self.sockets.values().any(|socket| socket.wants(&of.terms.name)) {
             self.unwanted.push((listing, at));
+        } else if !self.sockets.values().any(|socket| socket.sends(&of.terms.name)) {
+            self.withheld.push((listing, at));
         }
         if self.troubles.is_on_for(Kind::SilentSymbol, now, u32::from(listing)) {
             return;

@@ -160,6 +160,17 @@ impl Oracle {
         self.arrivals.unwanted(listing, at);
     }
 
+    /// An aggregate was sent while the stream of each socket that was to carry it was dead. A
+    /// stream that died while faults came lives again once it is subscribed anew, and of a symbol
+    /// that seldom trades nobody can know for minutes that it has to be: until tickers have said
+    /// so for long enough, what it leaves out is not lost by us
+    /// (`what_a_dead_stream_leaves_out_before_its_tickers_tell_of_it_is_not_lost_by_us`).
+    pub(crate) fn withheld(&mut self, listing: u16, at: u32, now: Millis) {
+        if !self.signs.is_to_be_renewed(listing, now) {
+            self.arrivals.withheld(listing, at);
+        }
+    }
+
     /// A trade was handed to the engine as one of `symbol`.
     ///
     /// Until a look has seen that a name was listed anew, its trades go to the old number, where

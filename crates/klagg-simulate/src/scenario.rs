@@ -10,7 +10,8 @@ use crate::random::Random;
 /// Milliseconds after the start of the run in which faults begin.
 pub(crate) const FAULTS_FROM: Millis = 2_000;
 pub(crate) const FAULTS_UNTIL: Millis = 420_000;
-/// From here on nothing new goes wrong, and what lasts ends.
+/// From here on nothing new goes wrong, and what lasts ends; a dead stream once it is subscribed
+/// anew.
 pub(crate) const QUIET_FROM: Millis = 470_000;
 /// How long after that everything must have converged: all symbols repaired, and the minutes
 /// closed by then confirmed.

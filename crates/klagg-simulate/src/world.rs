@@ -186,6 +186,9 @@ impl World {
                 for (listing, at) in self.exchange.unwanted.drain(..) {
                     self.oracle.unwanted(listing, at);
                 }
+                for (listing, at) in self.exchange.withheld.drain(..) {
+                    self.oracle.withheld(listing, at, self.now);
+                }
                 self.plan_emission();
             }
             Event::Second => {

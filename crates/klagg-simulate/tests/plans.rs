@@ -256,3 +256,35 @@ fn trades_that_waited_for_a_worker_that_broke_are_lost_and_counted() {
     ];
     holds(284_201, &faults);
 }
+
+#[test]
+fn what_a_dead_stream_leaves_out_before_its_tickers_tell_of_it_is_not_lost_by_us() {
+    // The price came back to the last one that was known, and so the tickers said nothing.
+    let faults = [
+        fault(0, Kind::Steady, 37_871, 0),
+        fault(361_281, Kind::HalfOpen, 1_730, 563),
+        fault(383_829, Kind::DeadStream, 52_112, 0),
+        fault(387_494, Kind::DeadStream, 4_032, 0),
+    ];
+    holds(325_280, &faults);
+    // The one ticker before that trade is not enough; its own is the second, and it is renewed.
+    let faults = [
+        fault(0, Kind::Steady, 64_614, 0),
+        fault(363_945, Kind::HalfOpen, 1_082, 867),
+        fault(393_631, Kind::DeadStream, 4_851, 0),
+    ];
+    holds(359_021, &faults);
+    let faults = [
+        fault(0, Kind::Steady, 42_812, 0),
+        fault(8_789, Kind::Crash, 38_815, 9_909),
+        fault(39_201, Kind::Listing, 37_951, 1),
+        fault(69_693, Kind::GatewayStall, 7_888, 1_311),
+        fault(118_180, Kind::SilentSocket, 17_226, 8_417),
+        fault(123_514, Kind::Listing, 5_578, 1),
+        fault(144_541, Kind::Suspend, 14_714, 6_387),
+        fault(312_965, Kind::GatewayStall, 8_580, 28_616),
+        fault(329_946, Kind::Crash, 34_933, 659),
+        fault(378_822, Kind::DeadStream, 43_760, 0),
+    ];
+    holds(327_672, &faults);
+}

@@ -16,6 +16,8 @@ pub(crate) struct Arrivals {
     trades: Vec<Vec<u64>>,
     /// By listing and aggregate: whether it was sent while no socket that lived was to carry it.
     unwanted: Vec<Vec<bool>>,
+    /// By listing and aggregate: whether a dead stream left it out of which nobody could know.
+    withheld: Vec<Vec<bool>>,
     /// By listing: the newest id handed over, and when.
     pub(crate) newest: Vec<(i64, Millis)>,
     /// By feed: until when it was last interrupted; the end of time while it is.
@@ -31,10 +33,11 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let trades = scenario.listings.iter().map(|of| vec![NEVER; of.aggregates.len()]);
-        let unwanted = scenario.listings.iter().map(|of| vec![false; of.aggregates.len()]);
+        let none = scenario.listings.iter().map(|of| vec![false; of.aggregates.len()]);
         Self {
             next: 0,
-            unwanted: unwanted.collect(),
+            unwanted: none.clone().collect(),
+            withheld: none.collect(),
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
             interrupted: vec![Millis::MAX; scenario.connections],
@@ -133,6 +136,17 @@ impl Arrivals {
     pub(crate) fn is_unwanted(&self, listing: u16, id: i64) -> bool {
         let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
         self.unwanted[usize::from(listing)].get(place).copied().unwrap_or(false)
+    }
+
+    /// A stream that nobody could know to be dead left an aggregate out.
+    pub(crate) fn withheld(&mut self, listing: u16, at: u32) {
+        self.withheld[usize::from(listing)][at as usize] = true;
+    }
+
+    /// Whether a stream left an aggregate out that nobody could know to be dead.
+    pub(crate) fn is_withheld(&self, listing: u16, id: i64) -> bool {
+        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
+        self.withheld[usize::from(listing)].get(place).copied().unwrap_or(false)
     }
 
     /// Whether an aggregate was never handed over.

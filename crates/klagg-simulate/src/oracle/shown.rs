@@ -145,7 +145,7 @@ impl Oracle {
 
 impl Oracle {
     /// The first trade of a symbol that was sent in a span of time, since it is surely subscribed,
-    /// and never reached the engine.
+    /// and never reached the engine, though a stream carried it or should have been made to.
     pub(crate) fn lost_between(
         &self,
         scenario: &Scenario,
@@ -157,7 +157,9 @@ impl Oracle {
             (*self.listings.get(symbol.index())?, self.listing(scenario, symbol)?);
         let first = listing.sent_before(from.max(followed_at + SUBSCRIBED_WITHIN));
         let sent = listing.aggregates.get(first..listing.sent_before(until))?;
-        sent.iter().find(|of| self.arrivals.is_lost(number, of.id)).map(|of| of.id)
+        let is_lost =
+            |id| self.arrivals.is_lost(number, id) && !self.arrivals.is_withheld(number, id);
+        sent.iter().map(|of| of.id).find(|&id| is_lost(id))
     }
 
     /// Whether an aggregate that the network delayed has come, and waits behind a hole that another

@@ -19,6 +19,9 @@ use crate::scenario::Scenario;
 
 /// So long must two tickers that say so lie apart before a symbol is to be named.
 const NAMED_AFTER: Millis = 5_000;
+/// A symbol that is to be named is subscribed anew within this, where nothing is wrong: the ticker
+/// is on its way for a moment, and the requests wait for their turn among the messages of a second.
+const RENEWED_WITHIN: Millis = 3_000;
 
 /// Tickers say that a symbol trades and nothing comes of it.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +29,20 @@ struct Sign {
     /// Times of the first ticker that said so, and of the newest.
     since: Millis,
     newest: Millis,
+    /// Time of the first ticker after which the symbol is to be named.
+    named_at: Option<Millis>,
     /// The place in the order of all that came at which tickers had said so for long enough.
     due_at: Option<u64>,
+}
+
+impl Sign {
+    const fn new(time: Millis) -> Self {
+        Self { since: time, newest: time, named_at: None, due_at: None }
+    }
+
+    const fn is_to_be_named(&self) -> bool {
+        self.newest - self.since >= NAMED_AFTER
+    }
 }
 
 /// What tickers told this process.
@@ -74,11 +89,23 @@ impl Signs {
         let knows_nothing = self.came[listing].is_none();
         let sign = &mut self.told[listing];
         match sign {
-            Some(sign) if differs => sign.newest = time,
-            None if differs => *sign = Some(Sign { since: time, newest: time, due_at: None }),
+            Some(sign) if differs => {
+                sign.newest = time;
+                if sign.is_to_be_named() {
+                    sign.named_at.get_or_insert(time);
+                }
+            }
+            None if differs => *sign = Some(Sign::new(time)),
             Some(_) if knows_nothing => {}
             _ => *sign = None,
         }
+    }
+
+    /// Whether tickers have said of a listing for so long that it trades without us that its
+    /// stream should be there again.
+    pub(super) fn is_to_be_renewed(&self, listing: u16, now: Millis) -> bool {
+        let named_at = self.told[usize::from(listing)].and_then(|sign| sign.named_at);
+        named_at.is_some_and(|at| now - at > RENEWED_WITHIN)
     }
 }
 
@@ -123,8 +150,7 @@ impl Oracle {
         let Some(sign) = self.signs.told[usize::from(listing)] else { return };
         let Some(due_at) = sign.due_at else { return };
         let behind = self.signs.time - sign.since;
-        let is_to_be_named = sign.newest - sign.since >= NAMED_AFTER;
-        if is_to_be_named && !process.silence.is_mute(symbol) {
+        if sign.is_to_be_named() && !process.silence.is_mute(symbol) {
             let what = format!("{symbol} trades without us for {behind} ms and is not named");
             return self.violated(Rule::O6, what);
         }
