@@ -210,6 +210,7 @@ impl<'a> Run<'a> {
                 id,
                 name: Arc::clone(name),
                 first_open_time: Period::D1.open_time(listed),
+                is_listed: true,
             });
             self.inbox.push_back(Event::Added(specs.collect()));
         }

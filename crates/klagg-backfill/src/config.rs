@@ -151,6 +151,9 @@ pub struct BackfillParts {
     pub archive: Option<ArchiveParts>,
     /// Names and listing times.
     pub index: SymbolIndex,
+    /// Of the symbols to begin with, those whose own listings the exchange's list holds. Of the
+    /// others nothing is asked until [`BackfillCommand::Listed`] tells of them.
+    pub listed: Vec<SymbolId>,
     /// Takes what open and just closed klines are made of. Its symbols must have been added.
     pub engine: EngineControl,
     /// Tells what is held.

@@ -28,6 +28,9 @@ pub struct SymbolSpec {
     pub name: Arc<str>,
     /// Open time of its first daily kline.
     pub first_open_time: UnixMillis,
+    /// Whether the exchange's list has just been seen to hold its own listing. If not, nothing is
+    /// asked of it until [`Event::Listed`] says so.
+    pub is_listed: bool,
 }
 
 /// What the store has of one period of one symbol.

@@ -53,6 +53,8 @@ pub struct Lookout {
     poll_at: Duration,
     /// When contracts come on board or are delivered.
     awaited: BTreeSet<UnixMillis>,
+    /// The exchange's time of the last look: while the machine is suspended our clock stands.
+    looked_at: Option<UnixMillis>,
     /// Looks in a row that left something open and changed nothing.
     in_vain: u32,
     /// When each symbol was last seen to trade.
@@ -80,6 +82,7 @@ impl Lookout {
             not_before: Duration::ZERO,
             poll_at: Duration::ZERO,
             awaited: BTreeSet::new(),
+            looked_at: None,
             in_vain: 0,
             traded: BTreeMap::new(),
         }
@@ -124,7 +127,14 @@ impl Lookout {
     /// Whether to look now.
     pub fn is_due(&self, now: Now) -> bool {
         let has_come = self.awaited.first().is_some_and(|&time| time <= now.exchange);
-        now.local >= self.not_before && (self.has_news || has_come || now.local >= self.poll_at)
+        let is_polled = now.local >= self.poll_at || self.is_old(now);
+        now.local >= self.not_before && (self.has_news || has_come || is_polled)
+    }
+
+    /// Whether the last look is older by the exchange's time than it may be by ours.
+    fn is_old(&self, now: Now) -> bool {
+        let cadence = i64::try_from(self.config.cadence.as_millis()).unwrap_or(i64::MAX);
+        self.looked_at.is_some_and(|at| now.exchange.since(at) >= cadence)
     }
 
     /// When, by the local clock, to ask [`Lookout::is_due`] again if nothing is heard before.
@@ -134,7 +144,8 @@ impl Lookout {
             now.local + Duration::from_millis(ahead).min(GLANCE)
         };
         let awaited = self.awaited.first().map_or(self.poll_at, ahead);
-        let wanted = if self.has_news { now.local } else { awaited.min(self.poll_at) };
+        let wanted =
+            if self.has_news || self.is_old(now) { now.local } else { awaited.min(self.poll_at) };
         wanted.max(self.not_before)
     }
 
@@ -168,7 +179,10 @@ impl Lookout {
         let pause = longer.min(self.config.pause_max.max(self.config.pause));
         self.not_before = now.local + pause;
         self.poll_at = now.local + self.config.cadence;
-        self.traded.extend(found.active.iter().map(|&id| (id, now.exchange)));
+        self.looked_at = Some(now.exchange);
+        // Of a name about which the exchange did not answer, nobody knows whose trades they are.
+        let own = found.active.iter().filter(|id| found.listed.contains(id));
+        self.traded.extend(own.map(|&id| (id, now.exchange)));
     }
 
     /// What a look asks of those who follow symbols.

@@ -47,7 +47,7 @@ pub async fn backfill_task(
     parts: BackfillParts,
 ) -> Result<BackfillCounts, BackfillError> {
     let BackfillParts { rest, archive, index, engine, history, pages, store, clock, .. } = parts;
-    let BackfillParts { progress, live_from, commands, holes, mut shutdown, .. } = parts;
+    let BackfillParts { progress, live_from, commands, holes, listed, mut shutdown, .. } = parts;
     let mut sources = Sources { live_from, commands, holes };
     let periods = config.periods.clone();
     let (writer, loader) = match store {
@@ -73,7 +73,7 @@ pub async fn backfill_task(
     let outcome = tokio::select! {
         biased;
         () = stopped(&mut shutdown) => Ok(()),
-        outcome = shell.run(symbols, &mut sources) => outcome,
+        outcome = shell.run((symbols, listed), &mut sources) => outcome,
     };
     outcome.map(|()| shell.core.progress().counts)
 }
@@ -116,12 +116,12 @@ enum Done {
 impl Shell {
     async fn run(
         &mut self,
-        symbols: Vec<SymbolId>,
+        (symbols, listed): (Vec<SymbolId>, Vec<SymbolId>),
         sources: &mut Sources,
     ) -> Result<(), BackfillError> {
         let Sources { live_from, commands, holes } = sources;
         let (mut waits_for_live, mut obeys, mut hears) = (true, true, true);
-        let added = self.added(&symbols);
+        let added = self.added(&symbols, &listed);
         self.tell(added);
         loop {
             self.carry_out()?;
@@ -172,8 +172,9 @@ impl Shell {
         }
     }
 
-    /// Symbols that the index holds, with what it knows of them.
-    fn added(&self, symbols: &[SymbolId]) -> Event {
+    /// Symbols that the index holds, with what it knows of them; the own listings of those in
+    /// `listed` were seen.
+    fn added(&self, symbols: &[SymbolId], listed: &[SymbolId]) -> Event {
         let table = self.index.load();
         let mut added = Vec::with_capacity(symbols.len());
         for &id in symbols {
@@ -182,14 +183,15 @@ impl Shell {
                 continue;
             };
             let (name, first_open_time) = (entry.name.clone(), entry.first_open_time);
-            added.push(SymbolSpec { id, name, first_open_time });
+            let is_listed = listed.contains(&id);
+            added.push(SymbolSpec { id, name, first_open_time, is_listed });
         }
         Event::Added(added)
     }
 
     fn obey(&mut self, command: BackfillCommand) {
         let event = match command {
-            BackfillCommand::Add(symbols) => self.added(&symbols),
+            BackfillCommand::Add(symbols) => self.added(&symbols, &[]),
             BackfillCommand::Retire(symbols) => Event::Retired(symbols),
             BackfillCommand::Listed(symbols, at) => Event::Listed { symbols, at },
             BackfillCommand::Watch(symbols) => Event::Watched(symbols),

@@ -277,11 +277,12 @@ impl BackfillCore {
     }
 
     /// Whether every symbol that the exchange answers for, and rightly, is confirmed up to `until`.
-    pub(super) fn is_confirmed(&self, until: UnixMillis) -> bool {
+    pub(super) fn is_confirmed(&self, until: UnixMillis, now: Now) -> bool {
         self.states.values().all(|state| {
             state.is_refused
                 || state.odd_pages >= ODD_PAGES_MAX
                 || state.ends_at.is_some()
+                || !self.has_its_name(state.id, now)
                 || state.anchor.is_some_and(|at| state.held.of(0).run_until(at) >= until)
         })
     }

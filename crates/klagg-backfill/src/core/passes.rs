@@ -185,10 +185,13 @@ impl BackfillCore {
             issued += 1;
             self.ask(asked, actions);
         }
-        let over = self
-            .passes
-            .get(&id)
-            .is_some_and(|pass| pass.is_idle() && pass.planned >= self.config.periods.len());
+        let over = self.passes.get(&id).is_some_and(|pass| {
+            let is_planned = pass.planned >= self.config.periods.len();
+            // Of a name that may stand for another nothing is asked, and the others of a sweep do
+            // not wait for it: a later sweep takes it once it has been seen again.
+            let is_unknown = pass.under_way == 0 && !self.has_its_name(pass.symbol, now);
+            (pass.of_sweep && is_unknown) || (pass.is_idle() && is_planned)
+        });
         if over && let Some(pass) = self.passes.remove(&id) {
             self.end_pass(now, &pass);
         }

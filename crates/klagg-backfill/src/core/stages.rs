@@ -56,7 +56,7 @@ impl BackfillCore {
         actions: &mut Vec<Action>,
     ) {
         let mut added = Vec::new();
-        for SymbolSpec { id, name, first_open_time } in symbols {
+        for SymbolSpec { id, name, first_open_time, is_listed } in symbols {
             // The exchange answers by name: whoever had it before can be asked about no more.
             self.states.retain(|&other, state| other == id || state.name != name);
             let state = self.states.entry(id).or_insert_with(|| {
@@ -65,7 +65,9 @@ impl BackfillCore {
             });
             // It may have been taken for ended.
             state.ends_at = None;
-            state.listed_at = now.exchange;
+            if is_listed {
+                state.listed_at = now.exchange;
+            }
         }
         self.loading.extend(&added);
         if self.stage == Stage::Idle {
@@ -185,7 +187,7 @@ impl BackfillCore {
             actions.push(Action::Say(Notice::FeedSilent));
         }
         if let Seam::At(until) = self.seam
-            && self.is_confirmed(until)
+            && self.is_confirmed(until, now)
         {
             self.seam = Seam::Met;
             actions.push(Action::Say(Notice::Met(until)));

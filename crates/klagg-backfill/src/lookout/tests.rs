@@ -47,7 +47,7 @@ fn found(active: &[SymbolId]) -> Discovery {
     let (server_time, weight_per_minute) = (UnixMillis(0), None);
     let info = ExchangeInfo { server_time, weight_per_minute, symbols: vec![row], skipped: 0 };
     Discovery {
-        listed: Vec::new(),
+        listed: active.to_vec(),
         info,
         raw: bytes::Bytes::new(),
         active: active.to_vec(),
@@ -209,4 +209,29 @@ fn a_look_that_failed_is_repeated_and_what_was_not_carried_out_is_asked_for_agai
     assert_eq!(lookout.moves(&found(&[SymbolId(1)]), &index.load()), Moves::default());
     assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)));
     assert_eq!(lookout.traded_until(SymbolId(1)), None);
+}
+
+#[test]
+fn after_a_suspension_in_which_our_clock_stood_the_list_is_looked_at_at_once() {
+    let (mut lookout, _) = following();
+    lookout.begun();
+    lookout.concluded(at(0), &found(&[SymbolId(0)]));
+    let after = |minutes: i64| Now { local: at(60).local, exchange: exchange(minutes * 60) };
+    assert!(!lookout.is_due(after(9)));
+    assert!(lookout.is_due(after(60)), "an hour has passed for the exchange");
+    assert_eq!(lookout.next_deadline(after(60)), at(60).local);
+    lookout.begun();
+    lookout.concluded(after(60), &found(&[SymbolId(0)]));
+    assert!(!lookout.is_due(Now { local: at(70).local, exchange: exchange(3_610) }));
+}
+
+#[test]
+fn a_name_that_the_exchange_did_not_answer_for_was_not_seen_to_trade() {
+    let (mut lookout, _) = following();
+    lookout.begun();
+    let unanswered = Discovery { listed: Vec::new(), ..found(&[SymbolId(0)]) };
+    lookout.concluded(at(600), &unanswered);
+    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)), "as before");
+    lookout.concluded(at(603), &found(&[SymbolId(0)]));
+    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(603)));
 }

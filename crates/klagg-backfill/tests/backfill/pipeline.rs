@@ -133,6 +133,7 @@ impl Pipeline {
             rest,
             archive,
             index: index.clone(),
+            listed: symbols.to_vec(),
             engine: engine.control(),
             history: history.clone(),
             pages: pages.clone(),

@@ -212,6 +212,8 @@ async fn a_listing_is_numbered_and_filled_while_running_and_a_settled_symbol_ret
     pipeline.engine.control().add_symbol(spec).unwrap();
     pipeline.commands.send(BackfillCommand::Retire(discovery.retired)).await.unwrap();
     pipeline.commands.send(BackfillCommand::Add(vec![new])).await.unwrap();
+    let listed = BackfillCommand::Listed(vec![new], market.now());
+    pipeline.commands.send(listed).await.unwrap();
     let minute = Period::M1.open_time(market.now().plus(-2_500 - MINUTE));
     let filled = async {
         while pipeline.history.get(new, 0, minute).is_none() {

@@ -21,7 +21,7 @@ fn a_listing_costs_a_page_a_minute_until_its_first_minute_tells_everything() {
     world.listed.insert(NEW, listed);
     world.close(NEW, listed, KlineStatus::Provisional);
     let name = "NEW".into();
-    world.tell(Event::Added(vec![SymbolSpec { id: NEW, name, first_open_time }]));
+    world.tell(Event::Added(vec![SymbolSpec { id: NEW, name, first_open_time, is_listed: true }]));
     world.run_to(Duration::from_mins(5), |world| world.is_confirmed(NEW, listed));
     assert!(world.exchange() < listed.plus(MINUTE + 5_000), "as soon as it is final");
     let asked = |world: &World| {
@@ -83,7 +83,8 @@ fn a_name_listed_anew_while_its_first_page_is_waited_for_ends_what_was_asked_for
     let mut world = World::new(config(&[Period::M1, Period::M5], &[99, 99]), 1, 2_400);
     world.run_to_confirming();
     let first_open_time = Period::D1.open_time(world.exchange());
-    let spec = |id| SymbolSpec { id: SymbolId(id), name: "NEW".into(), first_open_time };
+    let spec =
+        |id| SymbolSpec { id: SymbolId(id), name: "NEW".into(), first_open_time, is_listed: true };
     world.listed.insert(NEW, Period::M1.open_time(world.exchange()).plus(-5 * MINUTE));
     world.listed.insert(SymbolId(2), Period::M1.open_time(world.exchange()).plus(-2 * MINUTE));
     // Nobody is answered, so that the page is to be asked for again when the name changes hands.
@@ -94,4 +95,24 @@ fn a_name_listed_anew_while_its_first_page_is_waited_for_ends_what_was_asked_for
     world.run_until(world.local + Duration::from_mins(2));
     let again = world.granted.iter().rev().find(|of| of.request.name.as_ref() == "NEW");
     assert_eq!(again.map(|of| of.request.symbol), Some(SymbolId(2)));
+}
+
+#[test]
+fn a_number_whose_name_is_unknown_holds_up_nobody_else_and_is_taken_up_when_it_is_seen() {
+    let mut config = config(&[Period::M1, Period::M5], &[99, 99]);
+    config.relisting_ms = 30 * MINUTE;
+    let mut world = World::new(config, 1, 2_400);
+    let listed = Period::M1.open_time(world.exchange()).plus(-50 * MINUTE);
+    world.listed.insert(NEW, listed);
+    let first_open_time = Period::D1.open_time(listed);
+    let name = "NEW".into();
+    // The exchange did not answer whose name it is.
+    let is_listed = false;
+    world.tell(Event::Added(vec![SymbolSpec { id: NEW, name, first_open_time, is_listed }]));
+    world.run_to_confirming();
+    let asked = |world: &World| world.granted.iter().filter(|of| of.request.symbol == NEW).count();
+    assert_eq!(asked(&world), 0, "the other one's history is complete all the same");
+    let at = world.exchange();
+    world.tell(Event::Listed { symbols: vec![NEW], at });
+    world.run_to(Duration::from_mins(3), |world| world.is_confirmed(NEW, listed));
 }

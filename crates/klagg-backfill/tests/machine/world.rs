@@ -138,6 +138,7 @@ impl World {
             id: SymbolId(id),
             name: format!("S{id}").into(),
             first_open_time: LISTED,
+            is_listed: true,
         };
         world.tell(Event::Added((0..symbols).map(spec).collect()));
         world

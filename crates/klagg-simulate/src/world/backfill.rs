@@ -148,7 +148,8 @@ impl World {
         let spec = |&id: &SymbolId| {
             let entry = table.entry(id)?;
             let (name, first_open_time) = (entry.name.clone(), entry.first_open_time);
-            Some(SymbolSpec { id, name, first_open_time })
+            // The list that was looked at is told of right after.
+            Some(SymbolSpec { id, name, first_open_time, is_listed: false })
         };
         let added: Vec<_> = new.iter().filter_map(spec).collect();
         if !added.is_empty() {

@@ -56,8 +56,7 @@ pub(super) async fn run(
     let (supervision, gave_up) = workers::supervision(config);
     let mut engine = Engine::start_supervised(parts::engine(config), supervision)
         .context("cannot start the engine")?;
-    let control = engine.control();
-    let clock = exchange_clock(&rest, klines.subscribe());
+    let (control, clock) = (engine.control(), exchange_clock(&rest, klines.subscribe()));
     let upstream = Upstream { readers: engine.take_readers(), history, klines };
     let looked_at = consumer.as_ref().map(WebConsumer::watched);
     let watched = (Arc::clone(&clock), &pulses);
@@ -82,6 +81,7 @@ pub(super) async fn run(
                 rest: rest.clone(),
                 archive,
                 index: index.clone(),
+                listed: found.listed.clone(),
                 engine: control.clone(),
                 history: reader,
                 pages: downstream.pages(),
