@@ -3,6 +3,7 @@
 use klagg_kline::{Kline, KlineStatus, Trade, UnixMillis};
 
 use crate::sequencer::Desk;
+use crate::symbol::MINUTE_MS;
 
 impl Desk<'_> {
     /// Folds a trade into a minute that is closed already, if that is still kept and not final.
@@ -25,7 +26,7 @@ impl Desk<'_> {
             // before it, it would be whole by its status and not by its ids. It stays what could be
             // known when it closed, until klines repair it.
             self.scope.out.counters.late_dropped += 1;
-            self.stand_at(trade);
+            self.stand_behind(minute, trade);
             return;
         }
         child.record.kline.fold(trade);
@@ -37,6 +38,18 @@ impl Desk<'_> {
         counters.late_amended += 1;
         counters.corrected += 1;
         self.follow_minutes(vec![minute]);
+    }
+
+    /// Flat minutes behind that of `trade`, which is not folded, stand at its price all the same.
+    fn stand_behind(&mut self, minute: UnixMillis, trade: &Trade) {
+        let Some(levels) = self.levels else { return };
+        let mut changed = Vec::new();
+        let behind = (minute.plus(MINUTE_MS), Some(trade.price));
+        let price = levels.reprice(&mut self.scope, behind, &mut changed);
+        if let Some(price) = price.filter(|_| self.slot.open.is_flat()) {
+            self.slot.open = Kline::flat(self.slot.open.open_time, price);
+        }
+        levels.follow(&mut self.scope, 0, &changed);
     }
 
     /// The first trade that is seen may be one of the minute before, which was never open here. It

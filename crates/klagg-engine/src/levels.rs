@@ -251,16 +251,16 @@ impl Levels {
         }
     }
 
-    /// Carries the close of the minute `from` on to the flat minutes behind it. The open times of
-    /// those that changed go to `changed`; the price to the open minute, if it stands behind them.
+    /// Carries a price on to the flat minutes from `from` on: that given, or else the close of that
+    /// minute itself. The open times of those that changed go to `changed`; the price to the open
+    /// minute, if it stands behind them.
     pub(crate) fn reprice(
         &mut self,
         scope: &mut Scope<'_>,
-        from: UnixMillis,
+        (from, mut close): (UnixMillis, Option<Price>),
         changed: &mut Vec<UnixMillis>,
     ) -> Option<Price> {
         let mut expected = from;
-        let mut close = None;
         for child in self.levels[0].ring.iter_mut().filter(|child| child.open_time() >= from) {
             if child.open_time() != expected {
                 return None;

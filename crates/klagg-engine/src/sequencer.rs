@@ -212,7 +212,7 @@ impl Desk<'_> {
     pub(crate) fn follow_minutes(&mut self, mut changed: Vec<UnixMillis>) {
         let Some(levels) = self.levels else { return };
         for minute in changed.clone() {
-            let price = levels.reprice(&mut self.scope, minute, &mut changed);
+            let price = levels.reprice(&mut self.scope, (minute, None), &mut changed);
             if let Some(price) = price.filter(|_| self.slot.open.is_flat()) {
                 self.slot.open = Kline::flat(self.slot.open.open_time, price);
             }

@@ -246,6 +246,15 @@ fn a_minute_that_closed_over_a_hidden_hole_is_not_amended_by_a_trade_behind_it()
         fault(104_497, Kind::HeldSymbol, 50_372, 6_213),
     ];
     holds(322_889, &faults);
+    let faults = [
+        fault(0, Kind::Steady, 47_332, 0),
+        fault(125_601, Kind::Listing, 50_618, 1),
+        fault(298_727, Kind::Disconnect, 14_521, 0),
+        fault(300_821, Kind::Listing, 9_156, 1),
+        fault(341_869, Kind::SilentAll, 13_782, 6_028),
+        fault(358_228, Kind::HeldSymbol, 30_054, 25_155),
+    ];
+    holds(306_371, &faults);
 }
 
 #[test]

@@ -78,6 +78,20 @@ fn a_late_trade_behind_a_hole_does_not_amend_a_minute_that_counts_as_whole() {
 }
 
 #[test]
+fn flat_minutes_behind_a_late_trade_that_is_not_folded_stand_at_its_price() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 4.1, 7);
+    bench.time(6.5);
+    bench.closed();
+    bench.trade(4, 4.8, 9);
+    bench.trade(5, 4.9, 8);
+    assert_eq!(bench.closed(), "1m@5=closed/1 c9, 1m@5=closed/2 c8");
+    assert_eq!(bench.open(), "1m@6 o8 c8 n0, 5m@5 o8 c8 n0, 15m@0 o7 c7 n1");
+    let counters = bench.shard.counters();
+    assert_eq!((counters.late_amended, counters.late_dropped, counters.gaps), (0, 2, 1));
+}
+
+#[test]
 fn a_hole_makes_the_minutes_that_it_spans_provisional() {
     let mut bench = Bench::new(CHECKED);
     bench.trade(1, 0.1, 1);
