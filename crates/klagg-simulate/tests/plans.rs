@@ -297,3 +297,19 @@ fn what_a_dead_stream_leaves_out_before_its_tickers_tell_of_it_is_not_lost_by_us
     ];
     holds(327_672, &faults);
 }
+
+#[test]
+fn a_socket_that_joins_first_doubts_what_another_one_has_brought_before_it() {
+    let faults = [
+        fault(11_412, Kind::Lost, 64_362, 5_642),
+        fault(18_422, Kind::LateAnswers, 19_571, 22_255),
+        fault(140_021, Kind::HalfOpen, 54_424, 724),
+    ];
+    holds(445_840, &faults);
+    let faults = [
+        fault(63_309, Kind::Listing, 42_424, 3),
+        fault(242_147, Kind::HalfOpen, 58_157, 750),
+        fault(242_699, Kind::Suspend, 2_207, 30_050),
+    ];
+    holds(435_636, &faults);
+}
