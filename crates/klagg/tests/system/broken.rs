@@ -29,7 +29,12 @@ fn a_worker_that_stands_still_is_named_and_one_that_breaks_leaves_no_hole() {
     let folder = folder.path().to_str().unwrap();
     let (mut klagg, page, admin) = start_with_faults(&market, folder, &[]);
     wait_until_confirmed(&admin, minutes_after_start(1));
-    assert_eq!(get(&admin, "/healthz").unwrap(), "ok\n");
+    // The market lives in a time of its own, so that the machine's clock is named as wrong.
+    let is_well = || {
+        let health = get(&admin, "/healthz").unwrap();
+        health.starts_with("ok\n") && !health.contains("worker")
+    };
+    assert!(is_well());
 
     fault(folder, "stall 1 9000");
     klagg.wait_for("worker 1 gives no sign of life", PATIENCE);
@@ -54,7 +59,7 @@ fn a_worker_that_stands_still_is_named_and_one_that_breaks_leaves_no_hole() {
     });
     let whole = Period::M1.next_open_time(market.exchange().now()).plus(2 * 60_000);
     wait_until_confirmed(&admin, whole);
-    wait_until("all is well", PATIENCE, || get(&admin, "/healthz").unwrap() == "ok\n");
+    wait_until("all is well", PATIENCE, is_well);
     let figures = get(&admin, "/metrics").unwrap();
     assert!(figures.contains("klagg_worker_alarmed{worker=\"1\"} 0"), "{figures}");
     stop(klagg);

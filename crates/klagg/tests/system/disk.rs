@@ -176,6 +176,7 @@ fn a_klagg_killed_again_and_again_has_no_hole_and_misses_nothing_that_was_commit
         }
     }
     let (klagg, _, admin) = start(&market, path, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
     end_whole(klagg, &admin, &market, path);
 }
 
