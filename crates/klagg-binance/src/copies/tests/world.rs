@@ -17,7 +17,7 @@ pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub(super) fn timing() -> StreamTiming {
+fn timing() -> StreamTiming {
     StreamTiming {
         connect_timeout: ms(1_000),
         first_data: ms(2_000),
