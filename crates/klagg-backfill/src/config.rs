@@ -49,7 +49,7 @@ pub struct BackfillConfig {
     pub watched: Vec<String>,
     /// How often is looked for something to confirm.
     pub tick: Duration,
-    /// How long the feed is waited for at the start before history goes first.
+    /// How long the feed may be silent at the start before that is told.
     pub live_patience: Duration,
     /// How long confirmation leaves a symbol alone after a request for it failed.
     pub retry_pause: Duration,

@@ -16,9 +16,9 @@
 //! Deliberately absent: sockets, SQL, the exchange's JSON, and what a file of the archive looks
 //! like inside (whoever composes gives a reader).
 //!
-//! How a start goes: what the store has is loaded; what open klines are made of is fetched; the
-//! minute in which the feed began is fetched once it is final (the seam, after which nothing is
-//! missing); then all older history, while closed minutes are compared with the exchange's own.
+//! How a start goes: what the store has is loaded; what open klines are made of is fetched; then
+//! all older history. Meanwhile the minute in which the feed began is fetched once it is final (the
+//! seam, after which nothing is missing), and closed minutes are compared with the exchange's own.
 
 /// Whether a seeded bug is switched on: never, but in the simulation's own build.
 #[cfg(feature = "mutants")]
