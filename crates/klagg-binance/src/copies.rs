@@ -8,11 +8,12 @@
 //! - An old socket is closed only after the one that takes its place has joined, and was whole for
 //!   the overlap. A replacement that fails leaves the old socket as it is, until its lifetime ends.
 //! - An interruption is told when a socket is lost, or may have lost a trade, and none that has
-//!   joined is left.
+//!   joined is left; and when the first one joins, if another one has delivered before.
 //!
 //! Sans-io: decides what [`ConnectionPolicy`] leaves open. Deliberately absent: sockets, clocks,
 //! and which trades come twice (the engine's sequencer knows them by their ids).
 
+mod join;
 mod step;
 
 use std::time::Duration;
@@ -141,6 +142,8 @@ impl Copies {
         let had_joined = std::mem::take(&mut slot.has_joined);
         slot.whole = slot.whole.map(|_| (now, None));
         let covers = |slot: &Slot| slot.has_joined && slot.whole.is_some();
+        // Where nobody has joined, a trade that it brought before may have ended a doubt.
+        let had_joined = had_joined || self.slots.iter().flatten().all(|slot| !slot.has_joined);
         let is_interrupted = had_joined && !self.slots.iter().flatten().any(covers);
         self.join();
         is_interrupted
@@ -302,6 +305,9 @@ impl Copies {
         if is_lost && !self.slots.iter().flatten().any(covers) {
             steps.push(Step::Interrupted);
         }
+        if self.joins_in_doubt(copy) {
+            steps.push(Step::Interrupted);
+        }
         self.join();
         if let Some(turn) = self.turn {
             let failed = self.slot(turn.new).is_some_and(|new| new.policy.failures() > 0);
@@ -340,21 +346,6 @@ impl Copies {
 
     fn is_joined(&self, copy: CopyId) -> bool {
         self.slot(copy).is_some_and(|slot| slot.has_joined)
-    }
-
-    /// Lets those join of which nothing is missing any more. Where nobody has joined there is
-    /// nothing to wait for: what lies before was told to be interrupted.
-    fn join(&mut self) {
-        let joined = self.slots.iter().flatten().filter(|slot| slot.has_joined);
-        let reached = joined.map(|slot| slot.event_time).max();
-        for slot in self.slots.iter_mut().flatten() {
-            let Some((_, told)) = slot.whole else { continue };
-            slot.has_joined |= match (reached, told) {
-                (None, _) => true,
-                (Some(reached), Some(told)) => reached >= Some(told),
-                (Some(_), None) => false,
-            };
-        }
     }
 
     /// Closes the old socket if the new one has taken over.

@@ -290,6 +290,8 @@ impl WeightBudget {
         let Some(until) = until.map(|until| until.plus(TURN_MARGIN_MS)) else {
             return after.unwrap_or_else(|| now.plus(BAN_MS_MIN));
         };
+        // Who bans is not past the ban's end: such a date is not the exchange's own.
+        let told_at = told_at.filter(|&told_at| told_at < until);
         let by_our_clock = until.plus(-self.offset_ms);
         let is_measured = self.offset_ms != 0;
         match (after, told_at) {

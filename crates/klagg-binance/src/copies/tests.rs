@@ -6,15 +6,18 @@
 
 mod world;
 
-use self::world::{STEP_MS, World, ms, name};
+use self::world::{STEP_MS, World, ms, name, timing};
 use super::*;
+use crate::policy::Source;
 
 #[test]
 fn sockets_are_replaced_again_and_again_without_a_gap_or_an_interruption() {
     for seed in 0..8 {
         for copies in [1, 2] {
             let mut world = World::new(seed, copies);
-            world.run(60_000);
+            world.run(2_000);
+            forget_the_first_join(&mut world);
+            world.run(58_000);
             let report = &world.report;
             assert_eq!(report.interruptions, 0, "seed {seed}: {report:?}");
             assert_eq!(report.given_up, 0, "seed {seed}: {report:?}");
@@ -24,6 +27,13 @@ fn sockets_are_replaced_again_and_again_without_a_gap_or_an_interruption() {
             world.assert_converged(usize::from(copies));
         }
     }
+}
+
+/// Until one has joined there was nothing whole to interrupt: the first of two copies tells of one
+/// when it joins, if the other had delivered before, which may be dead by then.
+fn forget_the_first_join(world: &mut World) {
+    assert!(world.report.interruptions <= 1, "{:?}", world.report);
+    world.report.interruptions = 0;
 }
 
 /// Replacements that have begun and are not over.
@@ -87,6 +97,7 @@ fn one_of_two_copies_may_fail_without_an_interruption() {
     for seed in 0..8 {
         let mut world = World::new(seed, 2);
         world.run(2_000);
+        forget_the_first_join(&mut world);
         for round in 0..6 {
             let open = world.open();
             let copy = open[usize::try_from(seed).unwrap() % open.len()];
@@ -143,4 +154,30 @@ fn one_connection_turns_at_a_time_and_the_next_one_waits_for_the_gap() {
     turnstile.leave(ms(1_000));
     assert_eq!(turnstile.enter(ms(2_000)), Err(ms(11_000)));
     assert_eq!(turnstile.enter(ms(11_000)), Ok(()));
+}
+
+#[test]
+fn the_first_socket_to_join_tells_of_an_interruption_if_another_one_has_delivered() {
+    for has_delivered in [false, true] {
+        let mut copies = Copies::new(timing(), 2, true, vec![name(0)]);
+        let mut steps = Vec::new();
+        copies.start(ms(0), 0, &mut steps);
+        let (first, other) = (CopyId(0), CopyId(1));
+        copies.on_event(ms(1), 0, (first, Event::Connected), &mut steps);
+        copies.on_event(ms(1), 0, (other, Event::Connected), &mut steps);
+        if has_delivered {
+            copies.on_event(ms(2), 0, (other, Event::Data(Source::Other)), &mut steps);
+            copies.on_event_time(ms(2), other, UnixMillis(1), &mut steps);
+        }
+        let subscribed = steps.iter().find_map(|step| match step {
+            Step::Act(CopyId(0), Action::Subscribe { id, .. }) => Some(*id),
+            _ => None,
+        });
+        steps.clear();
+        let answered = Event::Acknowledged(subscribed.unwrap());
+        copies.on_event(ms(900), 0, (first, answered), &mut steps);
+        copies.on_event(ms(901), 0, (first, Event::Data(Source::Canary)), &mut steps);
+        assert!(copies.is_trusted(first), "{steps:?}");
+        assert_eq!(steps.contains(&Step::Interrupted), has_delivered, "{steps:?}");
+    }
 }

@@ -82,6 +82,9 @@ fn the_end_of_a_ban_needs_no_clock_of_ours_where_the_exchange_says_more() {
         // By our clock.
         check(skew, true, [Some(60), Some(90_000), None], end);
         check(skew, true, [None, Some(90_000), None], end);
+        // Who bans is not past its end: such a date is somebody else's, and says nothing.
+        check(skew, true, [None, Some(90_000), Some(3_600_000)], end);
+        check(skew, false, [Some(90), Some(90_000), Some(3_600_000)], 90_000);
         // It stood still for hours since it was measured.
         check(skew, true, [Some(60), Some(9_000_000), None], 120_000);
     }

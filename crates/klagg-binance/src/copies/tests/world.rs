@@ -17,7 +17,7 @@ pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn timing() -> StreamTiming {
+pub(super) fn timing() -> StreamTiming {
     StreamTiming {
         connect_timeout: ms(1_000),
         first_data: ms(2_000),
