@@ -11,7 +11,7 @@ use klagg_kline::{Period, UnixMillis};
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::address::{Purpose, Scheme, check_address};
+use crate::address::{Purpose, check_address};
 use crate::{BinanceError, PlainText, Tls};
 
 /// A month of minutes of the largest symbol has about 2 MB.
@@ -158,18 +158,13 @@ impl ArchiveClient {
     /// [`BinanceError`] if the address cannot be used.
     pub fn new(config: ArchiveConfig, tls: &Tls) -> Result<Self, BinanceError> {
         let (base_url, scheme) = check_address(&config.base_url, Purpose::Rest, config.plain_text)?;
-        let mut rustls = tls.for_rest();
-        rustls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let http = reqwest::Client::builder()
+        let http = tls
+            .http(scheme)
             .user_agent(config.user_agent)
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(scheme == Scheme::Encrypted)
-            .no_proxy()
             // What is packed stays packed: the checksum is that of the file as it lies there.
             .no_gzip()
-            .tls_backend_preconfigured(rustls)
             .build()
             .map_err(BinanceError::Client)?;
         Ok(Self { http, base_url })

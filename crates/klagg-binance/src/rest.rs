@@ -20,7 +20,7 @@ use self::answer::{
     transport,
 };
 use self::date::http_date;
-use crate::address::{PlainText, Purpose, Scheme, check_address};
+use crate::address::{PlainText, Purpose, check_address};
 use crate::backoff::Backoff;
 use crate::clock::{ExchangeClock, random};
 use crate::counters::{RestCounters, RestCounts};
@@ -113,16 +113,11 @@ impl RestClient {
     pub fn new(config: RestConfig, tls: &Tls) -> Result<Self, BinanceError> {
         check_numbers(&config)?;
         let (base_url, scheme) = check_address(&config.base_url, Purpose::Rest, config.plain_text)?;
-        let mut rustls = tls.for_rest();
-        rustls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let http = reqwest::Client::builder()
+        let http = tls
+            .http(scheme)
             .user_agent(config.user_agent)
             .connect_timeout(config.connect_timeout)
             .timeout(config.request_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(scheme == Scheme::Encrypted)
-            .no_proxy()
-            .tls_backend_preconfigured(rustls)
             .build()
             .map_err(BinanceError::Client)?;
         let clock = ExchangeClock::start();

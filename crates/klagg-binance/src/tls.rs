@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::BinanceError;
+use crate::address::Scheme;
 
 /// The shared TLS configuration. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,9 +36,16 @@ impl Tls {
         Self { config }
     }
 
-    /// A copy for the HTTP client, which sets its own application protocols.
-    pub(crate) fn for_rest(&self) -> ClientConfig {
-        ClientConfig::clone(&self.config)
+    /// What all clients for requests have in common: nothing but this TLS where the address is
+    /// encrypted, no redirects, no proxy.
+    pub(crate) fn http(&self, scheme: Scheme) -> reqwest::ClientBuilder {
+        let mut rustls = ClientConfig::clone(&self.config);
+        rustls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(scheme == Scheme::Encrypted)
+            .no_proxy()
+            .tls_backend_preconfigured(rustls)
     }
 
     /// The shared one for streams.
