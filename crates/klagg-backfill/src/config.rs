@@ -134,7 +134,7 @@ pub enum BackfillCommand {
     Add(Vec<SymbolId>),
     /// These are no longer.
     Retire(Vec<SymbolId>),
-    /// The exchange's list, asked for at this time, holds the listings of these.
+    /// The exchange's list holds the listings of these, as of this time of its own.
     Listed(Vec<SymbolId>, UnixMillis),
     /// People look at these now, and no longer at others.
     Watch(Vec<SymbolId>),

@@ -61,7 +61,7 @@ pub enum Event {
     Listed {
         /// Which.
         symbols: Vec<SymbolId>,
-        /// When the list was asked for.
+        /// The exchange's time of which the list tells.
         at: UnixMillis,
     },
     /// People look at these now, and no longer at others. What the configuration names is watched

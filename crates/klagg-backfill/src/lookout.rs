@@ -5,6 +5,8 @@
 //! - News of a listing or a settlement makes a look due at once, and so does the time at which one
 //!   was announced for; yet looks are never closer together than the pause.
 //! - What a look cannot settle is looked at again, ever more seldom; nothing else is.
+//! - A list is as old as the exchange says, not as the request that brought it: that may wait for
+//!   its weight as long as a ban lasts.
 //! - A symbol is followed from when its follower says so until it says otherwise: what was not
 //!   carried out is asked for again.
 
@@ -53,7 +55,9 @@ pub struct Lookout {
     poll_at: Duration,
     /// When contracts come on board or are delivered.
     awaited: BTreeSet<UnixMillis>,
-    /// The exchange's time of the last look: while the machine is suspended our clock stands.
+    /// The exchange's time at which the look under way began.
+    begun_at: UnixMillis,
+    /// The exchange's time of the last list: while the machine is suspended our clock stands.
     looked_at: Option<UnixMillis>,
     /// Looks in a row that left something open and changed nothing.
     in_vain: u32,
@@ -82,6 +86,7 @@ impl Lookout {
             not_before: Duration::ZERO,
             poll_at: Duration::ZERO,
             awaited: BTreeSet::new(),
+            begun_at: UnixMillis(0),
             looked_at: None,
             in_vain: 0,
             traded: BTreeMap::new(),
@@ -127,14 +132,15 @@ impl Lookout {
     /// Whether to look now.
     pub fn is_due(&self, now: Now) -> bool {
         let has_come = self.awaited.first().is_some_and(|&time| time <= now.exchange);
-        let is_polled = now.local >= self.poll_at || self.is_old(now);
+        let is_polled = now.local >= self.polled_at(now);
         now.local >= self.not_before && (self.has_news || has_come || is_polled)
     }
 
-    /// Whether the last look is older by the exchange's time than it may be by ours.
-    fn is_old(&self, now: Now) -> bool {
-        let cadence = i64::try_from(self.config.cadence.as_millis()).unwrap_or(i64::MAX);
-        self.looked_at.is_some_and(|at| now.exchange.since(at) >= cadence)
+    /// When the last list is too old, by our clock or the exchange's.
+    fn polled_at(&self, now: Now) -> Duration {
+        let Some(looked_at) = self.looked_at else { return self.poll_at };
+        let age = Duration::from_millis(now.exchange.since(looked_at).max(0).unsigned_abs());
+        self.poll_at.min(now.local + self.config.cadence.saturating_sub(age))
     }
 
     /// When, by the local clock, to ask [`Lookout::is_due`] again if nothing is heard before.
@@ -143,15 +149,23 @@ impl Lookout {
             let ahead = time.since(now.exchange).max(0).unsigned_abs();
             now.local + Duration::from_millis(ahead).min(GLANCE)
         };
-        let awaited = self.awaited.first().map_or(self.poll_at, ahead);
-        let wanted =
-            if self.has_news || self.is_old(now) { now.local } else { awaited.min(self.poll_at) };
+        let polled = self.polled_at(now);
+        let awaited = self.awaited.first().map_or(polled, ahead);
+        let wanted = if self.has_news { now.local } else { awaited.min(polled) };
         wanted.max(self.not_before)
     }
 
     /// A look begins: what is heard from now on is news to it.
-    pub fn begun(&mut self) {
+    pub fn begun(&mut self, now: Now) {
         self.has_news = false;
+        self.begun_at = now.exchange;
+    }
+
+    /// The exchange's time of which the list of the look under way tells: its own, as far as that
+    /// is possible.
+    pub fn seen_at(&self, now: Now, found: &Discovery) -> UnixMillis {
+        let latest = now.exchange.max(self.begun_at);
+        found.info.server_time.clamp(self.begun_at, latest)
     }
 
     /// The look failed, or what it asked for was not carried out.
@@ -179,10 +193,11 @@ impl Lookout {
         let pause = longer.min(self.config.pause_max.max(self.config.pause));
         self.not_before = now.local + pause;
         self.poll_at = now.local + self.config.cadence;
-        self.looked_at = Some(now.exchange);
+        let seen_at = self.seen_at(now, found);
+        self.looked_at = Some(seen_at);
         // Of a name about which the exchange did not answer, nobody knows whose trades they are.
         let own = found.active.iter().filter(|id| found.listed.contains(id));
-        self.traded.extend(own.map(|&id| (id, now.exchange)));
+        self.traded.extend(own.map(|&id| (id, seen_at)));
     }
 
     /// What a look asks of those who follow symbols.

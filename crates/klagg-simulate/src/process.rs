@@ -16,7 +16,7 @@ use klagg_backfill::{Look, Lookout, LookoutConfig, SymbolFilter};
 use klagg_binance::Turnstile;
 use klagg_engine::{Continuity, EngineConfig, FeedId, HistoryConfig, SequencerConfig, history};
 use klagg_gateway::GatewayConfig;
-use klagg_kline::{SymbolId, UnixMillis};
+use klagg_kline::SymbolId;
 use klagg_symbols::SymbolIndex;
 
 use crate::agenda::{Alarm, Millis};
@@ -66,8 +66,6 @@ pub(crate) struct Process {
     pub(crate) look: Option<Look>,
     pub(crate) look_waits_for: usize,
     pub(crate) is_looking: bool,
-    /// When the list was asked for.
-    pub(crate) looked_at: UnixMillis,
     pub(crate) look_alarm: Alarm,
     pub(crate) weight_alarm: Alarm,
     pub(crate) writer_alarm: Alarm,
@@ -136,7 +134,6 @@ impl Process {
             look: None,
             look_waits_for: 0,
             is_looking: false,
-            looked_at: UnixMillis(0),
             look_alarm: Alarm::default(),
             weight_alarm: Alarm::default(),
             writer_alarm: Alarm::default(),

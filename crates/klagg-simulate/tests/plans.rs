@@ -1,5 +1,8 @@
 //! Two runs of a seed are the same; and plans that once broke a rule, kept as they were shrunk.
 
+#[path = "plans/converged.rs"]
+mod converged;
+
 use klagg_simulate::{Fault, Kind, Plan, fault, run};
 
 #[test]

@@ -11,7 +11,7 @@ use super::BackfillCore;
 use crate::event::Now;
 
 impl BackfillCore {
-    /// The list that was asked for at `at` holds these symbols' own listings, whether they trade
+    /// The list that tells of the time `at` holds these symbols' own listings, whether they trade
     /// or have ended.
     pub(super) fn on_listed(&mut self, symbols: &[SymbolId], at: UnixMillis) {
         for symbol in symbols {

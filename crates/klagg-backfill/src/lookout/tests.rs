@@ -89,7 +89,7 @@ fn following() -> (Lookout, SymbolIndex) {
     append(&index, "BTCUSDT");
     let mut lookout = Lookout::new(CONFIG, filter());
     assert!(lookout.is_due(at(0)));
-    lookout.begun();
+    lookout.begun(at(0));
     let found = found(&[SymbolId(0)]);
     let moves = lookout.moves(&found, &index.load());
     assert_eq!(moves, Moves { leave: vec![], follow: vec![SymbolId(0)] });
@@ -128,7 +128,7 @@ fn a_name_that_trades_and_is_neither_followed_nor_passed_over_is_news() {
     lookout.heard("币安人生USDT", &index.load());
     assert_eq!(due_at(&lookout, 1), 3, "looks are a pause apart");
     assert_eq!(due_at(&lookout, 100), 100);
-    lookout.begun();
+    lookout.begun(at(10));
     assert!(!lookout.is_due(at(100)));
     // A tombstone that trades is news as well.
     index.retire(SymbolId(0)).unwrap();
@@ -176,18 +176,18 @@ fn what_no_look_settles_is_looked_at_ever_more_seldom_until_something_changes() 
     let waiting = || Discovery { postponed: vec!["SOONUSDT".to_owned()], ..found(&[]) };
     let mut now = 10;
     for pause in [6, 12, 24, 48, 60, 60] {
-        lookout.begun();
+        lookout.begun(at(now));
         lookout.concluded(at(now), &waiting());
         lookout.heard("SOONUSDT", &index.load());
         assert_eq!(due_at(&lookout, now), now + pause);
         now += pause;
     }
-    lookout.begun();
+    lookout.begun(at(now));
     let changes = vec![klagg_store::SymbolChange::Retire(SymbolId(0))];
     lookout.concluded(at(now), &Discovery { changes, ..waiting() });
     assert_eq!(due_at(&lookout, now), now + 3);
     // On board by now, and still not trading: the exchange is late.
-    lookout.begun();
+    lookout.begun(at(now));
     let awaited = BTreeSet::from([at(now).exchange.plus(-2_000)]);
     lookout.concluded(at(now), &Discovery { awaited, ..found(&[]) });
     assert_eq!(due_at(&lookout, now), now + 6);
@@ -196,7 +196,7 @@ fn what_no_look_settles_is_looked_at_ever_more_seldom_until_something_changes() 
 #[test]
 fn a_look_that_failed_is_repeated_and_what_was_not_carried_out_is_asked_for_again() {
     let (mut lookout, index) = following();
-    lookout.begun();
+    lookout.begun(at(100));
     lookout.failed(at(100));
     assert_eq!(due_at(&lookout, 100), 115);
     index.retire(SymbolId(0)).unwrap();
@@ -214,13 +214,13 @@ fn a_look_that_failed_is_repeated_and_what_was_not_carried_out_is_asked_for_agai
 #[test]
 fn after_a_suspension_in_which_our_clock_stood_the_list_is_looked_at_at_once() {
     let (mut lookout, _) = following();
-    lookout.begun();
+    lookout.begun(at(0));
     lookout.concluded(at(0), &found(&[SymbolId(0)]));
     let after = |minutes: i64| Now { local: at(60).local, exchange: exchange(minutes * 60) };
     assert!(!lookout.is_due(after(9)));
     assert!(lookout.is_due(after(60)), "an hour has passed for the exchange");
     assert_eq!(lookout.next_deadline(after(60)), at(60).local);
-    lookout.begun();
+    lookout.begun(after(60));
     lookout.concluded(after(60), &found(&[SymbolId(0)]));
     assert!(!lookout.is_due(Now { local: at(70).local, exchange: exchange(3_610) }));
 }
@@ -228,10 +228,33 @@ fn after_a_suspension_in_which_our_clock_stood_the_list_is_looked_at_at_once() {
 #[test]
 fn a_name_that_the_exchange_did_not_answer_for_was_not_seen_to_trade() {
     let (mut lookout, _) = following();
-    lookout.begun();
+    lookout.begun(at(600));
     let unanswered = Discovery { listed: Vec::new(), ..found(&[SymbolId(0)]) };
     lookout.concluded(at(600), &unanswered);
     assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)), "as before");
+    lookout.begun(at(603));
     lookout.concluded(at(603), &found(&[SymbolId(0)]));
     assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(603)));
+}
+
+#[test]
+fn a_list_that_waited_for_its_weight_is_as_old_as_the_exchange_says() {
+    let (mut lookout, _) = following();
+    let told = |seconds: i64| {
+        let found = found(&[SymbolId(0)]);
+        let info = ExchangeInfo { server_time: exchange(seconds), ..found.info };
+        Discovery { info, ..found }
+    };
+    // It was banned for five minutes, and asked for first klines for as long after that.
+    lookout.begun(at(1_000));
+    assert_eq!(lookout.seen_at(at(1_600), &told(1_300)), exchange(1_300));
+    lookout.concluded(at(1_600), &told(1_300));
+    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(1_300)));
+    assert_eq!(due_at(&lookout, 1_600), 1_900, "ten minutes after what the list tells of");
+    // A time that cannot be is not believed.
+    lookout.begun(at(2_000));
+    assert_eq!(lookout.seen_at(at(2_001), &told(0)), exchange(2_000));
+    assert_eq!(lookout.seen_at(at(2_001), &told(9_999)), exchange(2_001));
+    // While we stood still, so did our clock: it may be behind what it said before.
+    assert_eq!(lookout.seen_at(at(1_990), &told(2_000)), exchange(2_000));
 }

@@ -26,8 +26,7 @@ impl World {
         }
         if process.stage == Stage::Symbols || process.lookout.is_due(moment) {
             process.is_looking = true;
-            process.looked_at = moment.exchange;
-            process.lookout.begun();
+            process.lookout.begun(moment);
             return self.ask(Asker::Symbols, Ask::Info, 1, Priority::Urgent);
         }
         let at = process.clock.world(process.lookout.next_deadline(moment)).max(self.now + 1);
@@ -131,8 +130,8 @@ impl World {
 
     /// Leaves what has ended, then follows what is new: a name listed anew has the old stream.
     fn move_on(&mut self, found: &Discovery) {
-        let Some(process) = &mut self.process else { return };
-        let at = process.looked_at;
+        let (Some(moment), Some(process)) = (self.moment(), &mut self.process) else { return };
+        let at = process.lookout.seen_at(moment, found);
         let moves = process.lookout.moves(found, &process.index.load());
         let unsubscribe = process.leave(self.now, &moves.leave);
         process.lookout.has_left(&moves.leave);

@@ -49,7 +49,7 @@ pub(super) struct Listings {
 impl Listings {
     /// Goes on from the look of the start, whose active symbols are followed already.
     pub(super) fn begin(&mut self, found: &Discovery) {
-        self.lookout.begun();
+        self.lookout.begun(self.now());
         self.lookout.has_followed(&found.active);
         self.conclude(found);
     }
@@ -88,7 +88,7 @@ impl Listings {
     /// Looks at the exchange's list, leaves what has ended and follows what is new. What fails is
     /// tried again later.
     pub(super) async fn look<S: FeedSink>(&mut self, feed: &mut Feed<S>) {
-        self.lookout.begun();
+        self.lookout.begun(self.now());
         if let Err(error) = self.try_look(feed).await {
             tracing::warn!("{error:#}; trying again");
             self.lookout.failed(self.now());
@@ -96,19 +96,19 @@ impl Listings {
     }
 
     async fn try_look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
-        let at = (self.clock)();
         let traded_until = |id| self.lookout.traded_until(id);
         let filter = self.lookout.filter();
         let found = discover(&self.rest, filter, &self.index, self.concurrency, traded_until)
             .await
             .context("cannot learn which symbols there are")?;
+        let seen_at = self.lookout.seen_at(self.now(), &found);
         self.exchange_info.send_replace(found.raw.clone());
         self.untold.extend(found.changes.iter().cloned());
         self.tell_store()?;
         let moves = self.lookout.moves(&found, &self.index.load());
         self.leave(feed, moves.leave).await?;
         self.follow(feed, moves.follow, &found.appended).await?;
-        self.tell_backfill(BackfillCommand::Listed(found.listed.clone(), at)).await;
+        self.tell_backfill(BackfillCommand::Listed(found.listed.clone(), seen_at)).await;
         self.conclude(&found);
         Ok(())
     }
