@@ -17,7 +17,6 @@ use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, PeriodSet, Price, Qua
 use klagg_kline::{SymbolId, Trade, TradeId, UnixMillis};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 const MINUTE: i64 = 60_000;
@@ -65,7 +64,7 @@ struct Pipeline {
     pages: mpsc::Sender<HistoryPage>,
     history: HistoryReader,
     shutdown: watch::Sender<bool>,
-    task: JoinHandle<Result<GatewayReport, GatewayError>>,
+    task: tokio::task::JoinHandle<Result<GatewayReport, GatewayError>>,
     next_id: i64,
 }
 
