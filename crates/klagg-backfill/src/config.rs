@@ -137,7 +137,7 @@ pub enum BackfillCommand {
     /// The exchange's list holds the listings of these, as of this time of its own.
     Listed(Vec<SymbolId>, UnixMillis),
     /// People look at these now, and no longer at others.
-    Watch(Vec<SymbolId>),
+    Watch(Vec<(SymbolId, Period)>),
 }
 
 /// Tells the exchange's time.

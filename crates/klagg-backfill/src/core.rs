@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority, WeightBudget, WeightStatus};
 use klagg_engine::{HistoryReader, Hole};
-use klagg_kline::{SymbolId, TradeId, UnixMillis};
+use klagg_kline::{Period, SymbolId, TradeId, UnixMillis};
 
 use self::archive::Archive;
 use self::confirm::Due;
@@ -34,6 +34,7 @@ use crate::event::{Event, Now};
 use crate::pages::Page;
 use crate::plan::{Depth, Wanted};
 use crate::state::SymbolState;
+use crate::waiting::Indexes;
 use crate::{BackfillCounts, BackfillError, BackfillProgress};
 
 /// The backfill without a clock, a socket or a disk: see [`BackfillCore::on_event`].
@@ -45,8 +46,9 @@ pub struct BackfillCore {
     config: BackfillConfig,
     history: HistoryReader,
     states: BTreeMap<SymbolId, SymbolState>,
-    /// What people look at, besides what the configuration names.
-    watched: BTreeSet<SymbolId>,
+    /// Symbols that people look at, besides those that the configuration names, and which periods
+    /// they need of each.
+    watched: BTreeMap<SymbolId, Indexes>,
     stage: Stage,
     seam: Seam,
     /// Symbols whose klines the store is still being asked for.
@@ -150,7 +152,7 @@ impl BackfillCore {
             changes_seen: history.change_head(),
             history,
             states: BTreeMap::new(),
-            watched: BTreeSet::new(),
+            watched: BTreeMap::new(),
             stage: Stage::Idle,
             seam: Seam::Unknown { patience_until: None },
             loading: BTreeSet::new(),
@@ -185,7 +187,7 @@ impl BackfillCore {
             Event::Added(symbols) => self.on_added(now, symbols, actions),
             Event::Retired(symbols) => self.on_retired(now, &symbols),
             Event::Listed { symbols, at } => self.on_listed(&symbols, at),
-            Event::Watched(symbols) => self.on_watched(symbols),
+            Event::Watched(slots) => self.on_watched(&slots),
             Event::Stored(stored) => self.on_stored(now, stored, actions),
             Event::Loaded(symbols) => self.on_loaded(&symbols, actions),
             Event::ClockMeasured => self.on_clock_measured(now),
@@ -253,17 +255,35 @@ impl BackfillCore {
         Wanted { stored_until, depth, kept_until: self.settled(now), ..recently }
     }
 
-    fn on_watched(&mut self, symbols: Vec<SymbolId>) {
-        self.watched = symbols.into_iter().collect();
+    fn on_watched(&mut self, slots: &[(SymbolId, Period)]) {
+        let periods = &self.config.periods;
+        self.watched.clear();
+        for &(symbol, period) in slots {
+            let Some(index) = periods.index_of(period) else { continue };
+            let needs = self.watched.entry(symbol).or_default();
+            *needs = needs.with_sources(periods, index);
+        }
         if let Some(mut sweep) = self.sweep.take() {
-            sweep.pending = self.watched_first(std::mem::take(&mut sweep.pending));
+            sweep.pending.rearrange(|symbol| self.needs(symbol));
             self.sweep = Some(sweep);
         }
     }
 
     fn is_watched(&self, state: &SymbolState) -> bool {
-        self.watched.contains(&state.id)
-            || self.config.watched.iter().any(|name| **name == *state.name)
+        self.watched.contains_key(&state.id) || self.is_named(state)
+    }
+
+    /// Whether the configuration says that people look at it.
+    fn is_named(&self, state: &SymbolState) -> bool {
+        self.config.watched.iter().any(|name| **name == *state.name)
+    }
+
+    /// The periods of a symbol that people look at, and what these are folded from.
+    fn needs(&self, symbol: SymbolId) -> Indexes {
+        if self.states.get(&symbol).is_some_and(|state| self.is_named(state)) {
+            return Indexes::all(&self.config.periods);
+        }
+        self.watched.get(&symbol).copied().unwrap_or_default()
     }
 
     /// Asks the exchange.

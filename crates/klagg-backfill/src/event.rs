@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use klagg_binance::WeightStatus;
 use klagg_engine::Hole;
-use klagg_kline::{Kline, KlineRecord, SymbolId, Trade, UnixMillis};
+use klagg_kline::{Kline, KlineRecord, Period, SymbolId, Trade, UnixMillis};
 
 use crate::action::RequestId;
 use crate::files::FileFault;
@@ -64,9 +64,9 @@ pub enum Event {
         /// The exchange's time of which the list tells.
         at: UnixMillis,
     },
-    /// People look at these now, and no longer at others. What the configuration names is watched
-    /// besides.
-    Watched(Vec<SymbolId>),
+    /// People look at these now, and no longer at others. Of symbols that the configuration names,
+    /// all periods are watched besides.
+    Watched(Vec<(SymbolId, Period)>),
     /// Klines of the store; shortest period first for each symbol.
     Stored(Stored),
     /// Nothing more of these symbols comes from the store.

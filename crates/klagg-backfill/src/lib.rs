@@ -55,6 +55,7 @@ mod spans;
 mod state;
 mod symbols;
 mod task;
+mod waiting;
 
 pub use action::{Action, FileRequest, Level, Notice, Request, RequestId, What};
 pub use config::{

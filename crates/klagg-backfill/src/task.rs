@@ -194,7 +194,7 @@ impl Shell {
             BackfillCommand::Add(symbols) => self.added(&symbols, &[]),
             BackfillCommand::Retire(symbols) => Event::Retired(symbols),
             BackfillCommand::Listed(symbols, at) => Event::Listed { symbols, at },
-            BackfillCommand::Watch(symbols) => Event::Watched(symbols),
+            BackfillCommand::Watch(slots) => Event::Watched(slots),
         };
         self.tell(event);
     }

@@ -35,6 +35,7 @@ pub(crate) async fn klines(
     let limit = query.count("limit", ROWS_DEFAULT, ROWS_MAX)?;
     let before = query.number("before")?.map(UnixMillis);
     let slot = slot(&app, symbol, period)?;
+    app.hub.note_asked(slot, app.uptime());
     let to = before.map(|before| before.plus(-1));
     let range = Range { from: None, to, limit, keep: Keep::Newest };
     let page = app.source.read(slot, range).await.map_err(|error| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use klagg_gateway::{Consumer, Update};
-use klagg_kline::{KlineRecord, PeriodSet, SymbolId};
+use klagg_kline::{KlineRecord, Period, PeriodSet, SymbolId};
 use klagg_symbols::SymbolReader;
 use tokio::time::Instant;
 
@@ -21,23 +21,31 @@ pub struct WebConsumer {
     pub(crate) started: Instant,
 }
 
-/// Tells which symbols clients look at. Clones ask the same front.
+/// Tells which symbols clients look at, and in which period. Clones ask the same front.
 #[derive(Debug, Clone)]
-pub struct WatchedSymbols {
+pub struct WatchedSlots {
     hub: Arc<Hub>,
+    periods: PeriodSet,
+    started: Instant,
 }
 
-impl WatchedSymbols {
-    /// Those of which a client has subscribed any period just now.
-    pub fn now(&self) -> BTreeSet<SymbolId> {
-        self.hub.symbols()
+impl WatchedSlots {
+    /// What a client has subscribed just now, or has asked for over REST within ten minutes.
+    pub fn now(&self) -> BTreeSet<(SymbolId, Period)> {
+        let slots = self.hub.wanted(self.started.elapsed()).into_iter();
+        let named = |slot: Slot| {
+            let period = *self.periods.as_slice().get(usize::from(slot.period_index))?;
+            Some((slot.symbol, period))
+        };
+        slots.filter_map(named).collect()
     }
 }
 
 impl WebConsumer {
-    /// Who can tell which symbols clients look at.
-    pub fn watched(&self) -> WatchedSymbols {
-        WatchedSymbols { hub: Arc::clone(&self.hub) }
+    /// Who can tell what clients look at.
+    pub fn watched(&self) -> WatchedSlots {
+        let hub = Arc::clone(&self.hub);
+        WatchedSlots { hub, periods: self.periods.clone(), started: self.started }
     }
 }
 

@@ -10,7 +10,7 @@
 mod outbox;
 mod update;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,10 @@ use tokio::sync::Notify;
 
 pub(crate) use outbox::{Delivery, Dialect, Outbox, Pushed};
 pub(crate) use update::{Form, SlotUpdate};
+
+/// For how long somebody who asked for klines over REST counts as looking at them: pages and
+/// programs without a socket ask again within that time.
+const ASKED_KEPT: Duration = Duration::from_mins(10);
 
 /// One symbol in one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +101,8 @@ pub(crate) struct HubCounters {
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     routes: Mutex<HashMap<Slot, Vec<Arc<Client>>>>,
+    /// When each slot was last asked for over REST: as many as there are slots, at most.
+    asked: Mutex<BTreeMap<Slot, Duration>>,
     next_id: AtomicU64,
     pub(crate) counters: HubCounters,
 }
@@ -166,9 +172,17 @@ impl Hub {
         }
     }
 
-    /// Symbols of which somebody wants any period.
-    pub(crate) fn symbols(&self) -> BTreeSet<SymbolId> {
-        lock(&self.routes).keys().map(|slot| slot.symbol).collect()
+    /// Somebody has asked for klines of a slot, which exists, without subscribing it.
+    pub(crate) fn note_asked(&self, slot: Slot, now: Duration) {
+        lock(&self.asked).insert(slot, now);
+    }
+
+    /// Slots that somebody has subscribed, or has asked for a short while ago.
+    pub(crate) fn wanted(&self, now: Duration) -> BTreeSet<Slot> {
+        let mut asked = lock(&self.asked);
+        asked.retain(|_, at| now.saturating_sub(*at) < ASKED_KEPT);
+        let asked = asked.keys().copied();
+        asked.chain(lock(&self.routes).keys().copied()).collect()
     }
 
     /// Leaves updates with all who want them. `make` is asked only for slots that somebody wants.

@@ -35,7 +35,7 @@ mod status;
 mod transport;
 
 pub use config::{MissingOrigin, WebConfig, WebLimits};
-pub use consumer::{WatchedSymbols, WebConsumer};
+pub use consumer::{WatchedSlots, WebConsumer};
 pub use error::WebError;
 pub use parts::WebParts;
 pub use server::WebServer;

@@ -1,8 +1,8 @@
 //! A pass fetches what is missing of one symbol; a sweep passes over all of them.
 //!
-//! Always true here: the periods of a symbol are planned shortest first, each once the pages of
-//! the one before have come, so that what they bring is folded and not asked for. Of each, files of
-//! the archive come first, and pages bring what they left.
+//! Always true here: a period of a symbol is planned once the pages of those that it is folded from
+//! have come, so that what they bring is folded and not asked for. Of each, files of the archive
+//! come first, and pages bring what they left. What people look at goes first: see `waiting`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::action::Action;
 use crate::event::Now;
 use crate::pages::Page;
 use crate::plan::Depth;
+use crate::waiting::{Indexes, Turn, Waiting};
 
 /// Symbols that are planned by one event at most, so that none takes long.
 const PLANNED_MAX: usize = 256;
@@ -32,6 +33,10 @@ pub(super) struct Pass {
     priority: Priority,
     /// Whether the sweep counts it; otherwise it is for a symbol that was just added.
     of_sweep: bool,
+    /// The indexes of the periods, in the order in which they are planned.
+    order: Vec<usize>,
+    /// Periods of the symbol that come later in the sweep.
+    later: Indexes,
     /// Of how many periods files have been planned.
     archived: usize,
     /// Of how many periods pages have been planned.
@@ -53,8 +58,8 @@ pub(super) struct Pass {
 
 impl Pass {
     /// Whose files these are: the symbol and the index of the period.
-    pub(super) const fn file_of(&self) -> (SymbolId, usize) {
-        (self.symbol, self.archived.saturating_sub(1))
+    pub(super) fn file_of(&self) -> (SymbolId, usize) {
+        (self.symbol, self.order[self.archived.saturating_sub(1)])
     }
 
     /// Whether everything that was planned has come.
@@ -68,7 +73,7 @@ impl Pass {
 pub(super) struct Sweep {
     depth: Depth,
     priority: Priority,
-    pub(super) pending: VecDeque<SymbolId>,
+    pub(super) pending: Waiting,
     total: usize,
     done: usize,
     failed: u64,
@@ -89,32 +94,33 @@ impl BackfillCore {
     /// Begins to pass over all symbols that are loaded; those that are watched come first.
     pub(super) fn begin_sweep(&mut self, now: Now, depth: Depth, priority: Priority) {
         debug_assert!(self.sweep.is_none());
-        let loaded = self.states.keys().copied().filter(|id| !self.loading.contains(id));
-        let pending = self.watched_first(loaded.collect());
-        let (total, started) = (pending.len(), now.local);
+        let all = Indexes::all(&self.config.periods);
+        let mut pending = Waiting::default();
+        let loaded = self.states.keys().filter(|id| !self.loading.contains(id));
+        let total = loaded.clone().count();
+        loaded.for_each(|&symbol| pending.push(symbol, all, self.needs(symbol)));
+        let started = now.local;
         self.sweep = Some(Sweep { depth, priority, pending, total, done: 0, failed: 0, started });
         self.tell(|progress| (progress.symbols_total, progress.symbols_done) = (total, 0));
     }
 
-    /// The same symbols, those that people look at before the others.
-    pub(super) fn watched_first(&self, symbols: VecDeque<SymbolId>) -> VecDeque<SymbolId> {
-        let is_watched = |id: &SymbolId| self.states.get(id).is_some_and(|of| self.is_watched(of));
-        let (watched, others): (Vec<_>, Vec<_>) = symbols.into_iter().partition(is_watched);
-        watched.into_iter().chain(others).collect()
-    }
-
     /// Fetches what is missing of one symbol, besides the sweep.
     pub(super) fn begin_pass(&mut self, symbol: SymbolId, depth: Depth, priority: Priority) {
-        self.add_pass(symbol, depth, priority, false);
+        let now = Indexes::all(&self.config.periods);
+        let turn = Turn { symbol, now, later: Indexes::NONE };
+        self.add_pass(turn, depth, priority, false);
     }
 
-    fn add_pass(&mut self, symbol: SymbolId, depth: Depth, priority: Priority, of_sweep: bool) {
+    fn add_pass(&mut self, turn: Turn, depth: Depth, priority: Priority, of_sweep: bool) {
+        let Turn { symbol, now, later } = turn;
         self.pass_id.0 += 1;
         let pass = Pass {
             symbol,
             depth,
             priority,
             of_sweep,
+            order: now.in_order(self.needs(symbol)).collect(),
+            later,
             archived: 0,
             planned: 0,
             index: 0,
@@ -140,17 +146,28 @@ impl BackfillCore {
                 if !self.may_begin_pass() {
                     break;
                 }
-                let Some(symbol) = self.sweep.as_mut().and_then(|of| of.pending.pop_front()) else {
-                    break;
-                };
+                let Some(turn) = self.next_turn(depth) else { break };
                 planned += 1;
-                self.add_pass(symbol, depth, priority, true);
+                self.add_pass(turn, depth, priority, true);
                 at = self.pass_id;
                 continue;
             };
             room -= self.issue_pass(now, id, room, actions);
             at = PassId(id.0 + 1);
         }
+    }
+
+    /// Whose turn it is in the sweep. What open klines are made of is wanted of all periods alike:
+    /// they are shown from the beginning.
+    fn next_turn(&mut self, depth: Depth) -> Option<Turn> {
+        let mut sweep = self.sweep.take()?;
+        let turn = sweep.pending.pop(|symbol| self.needs(symbol));
+        self.sweep = Some(sweep);
+        let all = Indexes::all(&self.config.periods);
+        turn.map(|turn| match depth {
+            Depth::Recent => Turn { now: all, later: Indexes::NONE, ..turn },
+            Depth::Full => turn,
+        })
     }
 
     /// Asks for pages of passes beside the sweep, as far as `room` goes; gives how many.
@@ -186,7 +203,7 @@ impl BackfillCore {
             self.ask(asked, actions);
         }
         let over = self.passes.get(&id).is_some_and(|pass| {
-            let is_planned = pass.planned >= self.config.periods.len();
+            let is_planned = pass.planned >= pass.order.len();
             // Of a name that may stand for another nothing is asked, and the others of a sweep do
             // not wait for it: a later sweep takes it once it has been seen again.
             let is_unknown = pass.under_way == 0 && !self.has_its_name(pass.symbol, now);
@@ -199,7 +216,6 @@ impl BackfillCore {
     }
 
     fn next_of(&mut self, now: Now, id: PassId) -> Option<(Page, Asked)> {
-        let periods = self.config.periods.len();
         let symbol = self.passes.get(&id)?.symbol;
         if !self.has_its_name(symbol, now) {
             return None;
@@ -211,9 +227,11 @@ impl BackfillCore {
             pass.is_probe = false;
             pass.files.clear();
         }
-        while pass.is_idle() && pass.planned < periods {
+        while pass.is_idle()
+            && let Some(&index) = pass.order.get(pass.planned)
+        {
             if pass.archived == pass.planned {
-                let wanted = (pass.depth, pass.archived);
+                let wanted = (pass.depth, index);
                 pass.files = self.plan_files(now, pass.symbol, wanted);
                 pass.archived += 1;
                 pass.missing_months = 0;
@@ -221,9 +239,9 @@ impl BackfillCore {
             }
             if let Some(state) = self.states.get(&pass.symbol) {
                 let wanted = self.wanted(state, pass.depth, now);
-                let pages = state.plan(&wanted, pass.planned);
+                let pages = state.plan(&wanted, index);
                 pass.is_probe = state.may_be_new(&pages);
-                pass.index = pass.planned;
+                pass.index = index;
                 pass.waiting.extend(state.newest_if_new(pages));
             }
             pass.planned += usize::from(!pass.is_probe);
@@ -240,7 +258,6 @@ impl BackfillCore {
 
     /// A page of a pass was answered.
     pub(super) fn on_pass_page(&mut self, id: PassId, page: Page, outcome: Outcome) {
-        let periods = self.config.periods.len();
         let Some(pass) = self.passes.get_mut(&id) else { return };
         debug_assert!(pass.under_way > 0);
         pass.under_way -= 1;
@@ -250,7 +267,8 @@ impl BackfillCore {
             Outcome::Failed => {
                 pass.failed += 1;
                 if std::mem::take(&mut pass.is_probe) {
-                    pass.planned = periods;
+                    pass.planned = pass.order.len();
+                    pass.later = Indexes::NONE;
                 }
             }
             Outcome::Postponed => pass.waiting.push_front(page),
@@ -262,16 +280,23 @@ impl BackfillCore {
             self.begin_watch(now, pass.symbol);
         }
         if pass.of_sweep {
-            self.count_pass(now, pass.failed);
+            self.end_turn(now, pass);
         } else if pass.depth == Depth::Recent {
             self.begin_pass(pass.symbol, Depth::Full, Priority::Normal);
         }
     }
 
-    fn count_pass(&mut self, now: Now, failed: u64) {
+    /// A symbol of the sweep is done, or waits for the turn of its other periods.
+    fn end_turn(&mut self, now: Now, pass: &Pass) {
+        let needs = self.needs(pass.symbol);
+        let goes_on = self.states.contains_key(&pass.symbol) && self.has_its_name(pass.symbol, now);
         let Some(sweep) = &mut self.sweep else { return };
+        sweep.failed += pass.failed;
+        if goes_on && !pass.later.is_empty() {
+            sweep.pending.push(pass.symbol, pass.later, needs);
+            return;
+        }
         sweep.done += 1;
-        sweep.failed += failed;
         let (done, total) = (sweep.done, sweep.total);
         let left = u32::try_from(total.saturating_sub(done)).unwrap_or(u32::MAX);
         let spent = now.local.saturating_sub(sweep.started);

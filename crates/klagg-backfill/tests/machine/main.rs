@@ -9,4 +9,5 @@ mod listing;
 mod repair;
 mod resume;
 mod spending;
+mod watched;
 mod world;

@@ -102,7 +102,7 @@ fn a_small_hole_of_a_watched_symbol_is_filled_trade_by_trade_at_once() {
     world.give_up(hole(1, minute, 11, 40));
     world.give_up(hole(0, minute, 51, 1_051));
     world.give_up(Hole { minute: None, ..hole(0, minute, 1_060, 1_061) });
-    world.tell(klagg_backfill::Event::Watched(vec![SymbolId(2)]));
+    world.tell(klagg_backfill::Event::Watched(vec![(SymbolId(2), Period::M1)]));
     world.give_up(hole(2, minute, 11, 11));
     world.run_until(world.local + Duration::from_secs(1));
     assert_eq!(trade_requests(&world), [(0, 11, 30), (2, 11, 1)]);

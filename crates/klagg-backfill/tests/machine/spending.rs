@@ -42,7 +42,7 @@ fn ten_thousand_symbols_are_confirmed_by_a_tenth_of_the_limit_by_waiting_longer(
 fn provisional_minutes_go_first_and_watched_symbols_before_others() {
     let mut world = World::new(config(&[Period::M1], &[99]), 400, 2_400);
     world.run_to_confirming();
-    world.tell(Event::Watched(vec![SymbolId(399)]));
+    world.tell(Event::Watched(vec![(SymbolId(399), Period::M1)]));
     let minute = Period::M1.open_time(world.exchange());
     for symbol in [7, 390, 399] {
         world.close(SymbolId(symbol), minute, KlineStatus::Provisional);
@@ -105,7 +105,7 @@ fn an_hour_and_a_day_of_each_symbol_are_checked_each_day() {
 #[test]
 fn history_of_what_people_look_at_comes_first_also_once_it_has_begun() {
     let mut world = World::new(config(&[Period::M1, Period::H1], &[900, 400]), 60, 400);
-    world.tell(Event::Watched(vec![SymbolId(30)]));
+    world.tell(Event::Watched(vec![(SymbolId(30), Period::H1)]));
     world.tell(Event::Live(world.exchange()));
     let bulk = |world: &World| {
         let asked = world.granted.iter().map(|of| &of.request);
@@ -118,7 +118,7 @@ fn history_of_what_people_look_at_comes_first_also_once_it_has_begun() {
     // The one that the configuration names, the one that somebody looks at, then the others.
     assert_eq!(bulk(&world)[..3], [0, 30, 1]);
     let begun = bulk(&world).len();
-    world.tell(Event::Watched(vec![SymbolId(55), SymbolId(44)]));
+    world.tell(Event::Watched([55, 44].map(|id| (SymbolId(id), Period::H1)).to_vec()));
     world.run_to(Duration::from_mins(10), |world| world.core.progress().history_complete);
     let order = bulk(&world);
     let place = |id: u32| order.iter().position(|&of| of == id).unwrap();
@@ -147,7 +147,8 @@ proptest! {
         config.tick = Duration::from_secs(1);
         let mut world = World::new(config, symbols, limit);
         world.run_to_confirming();
-        world.tell(Event::Watched(watched.iter().map(|id| SymbolId(id % symbols)).collect()));
+        let watched = watched.iter().map(|id| (SymbolId(id % symbols), Period::M1));
+        world.tell(Event::Watched(watched.collect()));
         let after = world.local + Duration::from_mins(1);
         for minute in 0..20 {
             let closing = Period::M1.open_time(world.exchange());

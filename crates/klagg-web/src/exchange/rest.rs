@@ -69,6 +69,7 @@ async fn rows(app: &App, query: &Query, symbol: &str) -> Answer {
         return Err(ApiError::start_after_end());
     }
     let slot = slot(app, symbol, interval)?;
+    app.hub.note_asked(slot, app.uptime());
     // From a start on, the earliest; without one, the newest.
     let keep = if from.is_some() { Keep::Oldest } else { Keep::Newest };
     let range = Range { from, to, limit, keep };

@@ -78,3 +78,22 @@ fn a_resync_asks_every_live_client_for_a_snapshot_and_no_other() {
     assert!(pop(&live).is_none(), "what waited is in the snapshot");
     assert!(matches!(pop(&exchange), Some(Delivery::Kline(_))));
 }
+
+#[test]
+fn what_people_look_at_is_what_they_subscribed_or_asked_for_a_while_ago() {
+    let hub = Hub::default();
+    let at = |minutes| Duration::from_mins(minutes);
+    let client = hub.connect(Dialect::Live, 10);
+    let hours = Slot { period_index: 3, ..slot(1) };
+    hub.subscribe(&client, &[slot(1)], 0, NOW);
+    hub.note_asked(hours, at(1));
+    hub.note_asked(slot(1), at(2));
+    hub.note_asked(slot(2), at(2));
+    hub.note_asked(slot(2), at(5));
+    let wanted = |minutes| hub.wanted(at(minutes)).into_iter().collect::<Vec<_>>();
+    assert_eq!(wanted(10), [slot(1), hours, slot(2)]);
+    assert_eq!(wanted(11), [slot(1), slot(2)], "asked for ten minutes ago");
+    assert_eq!(wanted(15), [slot(1)], "subscribed: for as long as that lasts");
+    hub.disconnect(&client);
+    assert_eq!(wanted(16), []);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use klagg_kline::{SymbolId, UnixMillis};
+use klagg_kline::{Period, SymbolId, UnixMillis};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -103,6 +103,24 @@ async fn floods_and_giants_are_cut_with_their_codes() {
     let mut socket = desk.live().await;
     socket.say(&"x".repeat(5000)).await;
     assert_eq!(socket.code().await, 1009);
+}
+
+#[tokio::test]
+async fn what_people_look_at_is_told_with_the_period_that_they_named() {
+    let mut desk = desk(config()).await;
+    desk.begin(3);
+    let watched = || desk.running.watched.now().into_iter().collect::<Vec<_>>();
+    assert_eq!(watched(), []);
+    desk.get("/fapi/v1/klines?symbol=ETHUSDT&interval=1h").await;
+    desk.get("/fapi/v1/klines?symbol=ETHUSDT&interval=7h").await;
+    desk.get("/fapi/v1/klines?symbol=NOSUCH&interval=1h").await;
+    desk.get("/api/v1/klines?symbol=BTCUSDT&period=1d").await;
+    let asked = [(SymbolId(0), Period::D1), (SymbolId(1), Period::H1)];
+    assert_eq!(watched(), asked, "what was refused is looked at by nobody");
+    let mut socket = desk.live().await;
+    socket.say(r#"{"subscribe":["BTCUSDT"],"periods":["5m"]}"#).await;
+    socket.json_of("snapshot").await;
+    assert_eq!(watched(), [(SymbolId(0), Period::M5), asked[0], asked[1]]);
 }
 
 #[tokio::test]

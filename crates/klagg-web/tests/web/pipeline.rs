@@ -14,7 +14,9 @@ use klagg_kline::{
 };
 use klagg_store::StoreReaderFactory;
 use klagg_symbols::{NewSymbol, SymbolIndex};
-use klagg_web::{StatusReport, WebConfig, WebConsumer, WebError, WebParts, WebServer};
+use klagg_web::{
+    StatusReport, WatchedSlots, WebConfig, WebConsumer, WebError, WebParts, WebServer,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -199,6 +201,8 @@ pub(crate) struct Running {
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) server: JoinHandle<()>,
     pub(crate) scheduler: JoinHandle<()>,
+    /// What clients look at.
+    pub(crate) watched: WatchedSlots,
 }
 
 /// Binds and serves.
@@ -206,10 +210,11 @@ pub(crate) async fn run(config: WebConfig, parts: WebParts) -> Result<Running, W
     let (history, klines) = (parts.history.clone(), parts.klines.clone());
     let (server, consumer): (WebServer, WebConsumer) = WebServer::bind(config, parts).await?;
     let (address, admin) = (server.local_addr(), server.admin_addr());
+    let watched = consumer.watched();
     let (stop, stopping) = watch::channel(false);
     let server = tokio::spawn(server.serve(stopping));
     let limit = Duration::from_millis(100);
     let scheduler = ReadScheduler::new(history, vec![Box::new(consumer)], limit);
     let scheduler = tokio::spawn(async move { drop(scheduler.run(klines).await) });
-    Ok(Running { address, admin, stop, server, scheduler })
+    Ok(Running { address, admin, stop, server, scheduler, watched })
 }

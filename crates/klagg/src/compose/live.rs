@@ -15,7 +15,7 @@ use klagg_gateway::GlobalKlines;
 use klagg_kline::SymbolId;
 use klagg_store::Store;
 use klagg_symbols::SymbolIndex;
-use klagg_web::{WatchedSymbols, WebConsumer};
+use klagg_web::{WatchedSlots, WebConsumer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -221,17 +221,17 @@ async fn keep_looking(
     }
 }
 
-/// Tells the backfill which symbols people look at, whenever that has changed.
-async fn tell_watched(looked_at: Option<WatchedSymbols>, backfill: mpsc::Sender<BackfillCommand>) {
+/// Tells the backfill which symbols and periods people look at, whenever that has changed.
+async fn tell_watched(looked_at: Option<WatchedSlots>, backfill: mpsc::Sender<BackfillCommand>) {
     let Some(looked_at) = looked_at else { return std::future::pending().await };
     let mut told = BTreeSet::new();
     loop {
         tokio::time::sleep(WATCHED_CADENCE).await;
         let now = looked_at.now();
         if now != told {
-            let symbols = now.iter().copied().collect();
+            let slots = now.iter().copied().collect();
             // Full: it is told with the next look.
-            if backfill.try_send(BackfillCommand::Watch(symbols)).is_ok() {
+            if backfill.try_send(BackfillCommand::Watch(slots)).is_ok() {
                 told = now;
             }
         }
@@ -251,7 +251,7 @@ impl Backfill {
     fn start(
         config: &Config,
         (symbols, weight): (&[SymbolId], WeightStatus),
-        (status, show, pulses, looked_at): (&Status, Show, &Pulses, Option<WatchedSymbols>),
+        (status, show, pulses, looked_at): (&Status, Show, &Pulses, Option<WatchedSlots>),
         parts_of: impl FnOnce(
             watch::Sender<BackfillProgress>,
             watch::Receiver<bool>,

@@ -282,7 +282,7 @@ pub(super) const KEYS: &[Key] = &[
         "backfill.watched",
         "[\"BTCUSDT\", \"ETHUSDT\"]",
         Kind::TextList,
-        "Symbols that come first in history, confirmation and repair, besides those on open pages.",
+        "Symbols that come first in history, confirmation, repair; besides what clients look at.",
     ),
     key(
         "backfill.archive",
