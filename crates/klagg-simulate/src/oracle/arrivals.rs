@@ -22,8 +22,8 @@ pub(crate) struct Arrivals {
     pub(crate) newest: Vec<(i64, Millis)>,
     /// By feed: until when it was last interrupted; the end of time while it is.
     interrupted: Vec<Millis>,
-    /// By feed: the place of its newest cut in the order.
-    cuts: Vec<u64>,
+    /// By feed: the places of its cuts in the order, rising.
+    cuts: Vec<Vec<u64>>,
     /// By worker: until when it last rested after it broke.
     broken: Vec<Millis>,
     /// By feed: places and times, both rising.
@@ -41,7 +41,7 @@ impl Arrivals {
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
             interrupted: vec![Millis::MAX; scenario.connections],
-            cuts: vec![0; scenario.connections],
+            cuts: vec![Vec::new(); scenario.connections],
             broken: vec![0; scenario.workers],
             watermarks: vec![Vec::new(); scenario.connections],
         }
@@ -51,7 +51,7 @@ impl Arrivals {
         self.trades.iter_mut().for_each(|of| of.fill(NEVER));
         self.newest.fill((0, 0));
         self.interrupted.fill(Millis::MAX);
-        self.cuts.fill(0);
+        self.cuts.iter_mut().for_each(Vec::clear);
         self.broken.fill(0);
         self.watermarks.iter_mut().for_each(Vec::clear);
     }
@@ -70,14 +70,15 @@ impl Arrivals {
     /// A feed was cut off.
     pub(crate) fn cut(&mut self, feed: usize) {
         self.next += 1;
-        self.cuts[feed] = self.next;
+        self.cuts[feed].push(self.next);
         self.interrupted[feed] = Millis::MAX;
     }
 
-    /// Whether a feed was said to be cut after that place in the order. One before it is over for
-    /// a symbol whose trade has that place: its id showed that nothing was missed.
-    pub(crate) fn was_cut_after(&self, feed: usize, place: u64) -> bool {
-        self.cuts[feed] > place
+    /// Whether a feed was said to be cut between two places in the order. A cut before the first
+    /// is over for a symbol whose trade has that place: its id showed that nothing was missed. One
+    /// behind the second says nothing of a minute that closed there.
+    pub(crate) fn was_cut_between(&self, feed: usize, (from, until): (u64, u64)) -> bool {
+        self.cuts[feed].iter().any(|&cut| from < cut && cut < until)
     }
 
     /// Whether a worker rested at `at` or later, after it broke.

@@ -95,7 +95,10 @@ impl Oracle {
     }
 
     /// Whether a flat minute in which nothing was traded stands at the price of the newest
-    /// aggregate that was handed over, and those after it were lost without a word.
+    /// aggregate that was handed over, and those after it were lost without a word before the
+    /// minute closed. What a process that stood still reads at once may hold the end of a minute,
+    /// and only behind it the end of the socket
+    /// (`a_cut_behind_the_end_of_a_flat_minute_says_nothing_of_it`).
     fn stands_at_the_newest_known(
         &self,
         (symbol, listing): (SymbolId, &Listing),
@@ -112,7 +115,8 @@ impl Oracle {
         let Some(missing) = before.get(known + 1) else { return false };
         let feed = symbol.index() % scenario.connections;
         let place = self.arrivals.place(number, before[known].id);
-        let is_told = self.arrivals.was_cut_after(feed, place)
+        let closed_at = self.arrivals.reached(feed, until + GRACE);
+        let is_told = self.arrivals.was_cut_between(feed, (place, closed_at))
             || self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent);
         !is_told && self.was_unknown((symbol, listing), scenario, missing, until)
     }
