@@ -1,10 +1,12 @@
 //! Small holes of watched symbols and of new listings, filled trade by trade: exact within seconds
 //! instead of after the minute is over.
 //!
-//! Always true here: what is not worth it, not allowed or does not work is left to the klines,
-//! which repair every provisional minute anyway.
+//! Always true here:
+//! - What is not worth it, not allowed or does not work is left to the klines, which repair every
+//!   provisional minute anyway.
+//! - Trades leave half of the weight to the klines, however many holes are told of at once.
 
-use klagg_binance::{AGG_TRADES_LIMIT_MAX, Priority};
+use klagg_binance::{AGG_TRADES_LIMIT_MAX, AGG_TRADES_WEIGHT, Priority};
 use klagg_engine::Hole;
 use klagg_kline::{KlineStatus, Trade, TradeId};
 
@@ -30,17 +32,25 @@ impl BackfillCore {
 
     /// Whether a hole is asked for trade by trade: a page of trades costs twenty pages of klines.
     fn is_worth_trades(&self, hole: &Hole) -> bool {
-        let weight = &self.progress.weight;
-        let cheap = weight.used < weight.allowance / 2 && weight.blocked_until.is_none();
         let Some(state) = self.states.get(&hole.symbol) else { return false };
         // Told twice, it is asked for once.
         let is_new = state.repaired_until.is_none_or(|until| until < hole.first);
-        cheap
-            && is_new
+        is_new
+            && self.is_trades_cheap(self.repairs.len())
             // Of a new listing nothing else is known yet.
             && (self.is_watched(state) || hole.first <= TradeId(1))
             && hole.trades() <= u64::from(AGG_TRADES_LIMIT_MAX)
             && self.is_open_to_repair(hole)
+    }
+
+    /// Whether another page of trades leaves enough for klines, with so many that wait. Those that
+    /// were asked for may be waiting for their weight as well.
+    fn is_trades_cheap(&self, waiting: usize) -> bool {
+        let asked = self.asked.values().filter(|asked| asked.owner == Owner::Repair).count();
+        let pages = u32::try_from(asked + waiting).unwrap_or(u32::MAX);
+        let weight = &self.progress.weight;
+        let used = weight.used.saturating_add(pages.saturating_mul(AGG_TRADES_WEIGHT));
+        used < weight.allowance / 2 && weight.blocked_until.is_none()
     }
 
     /// Whether the hole lies in one minute that is not confirmed yet.
@@ -57,7 +67,8 @@ impl BackfillCore {
         while issued < room
             && let Some(hole) = self.repairs.pop_front()
         {
-            if !self.is_open_to_repair(&hole) {
+            // It may have waited for long.
+            if !self.is_open_to_repair(&hole) || !self.is_trades_cheap(0) {
                 self.count(|counts| counts.holes_left += 1);
                 continue;
             }

@@ -147,3 +147,28 @@ fn while_weight_is_short_no_trades_are_asked_for() {
     assert_eq!(trade_requests(&world).len(), 2);
     assert_eq!(world.core.progress().counts.holes_left, 1);
 }
+
+#[test]
+fn holes_told_of_at_once_leave_half_of_the_weight_to_klines() {
+    let mut config = config(&[Period::M1], &[99]);
+    config.watched = (0..20).map(|id| format!("S{id}")).collect();
+    let mut world = World::new(config, 20, 240);
+    world.run_to_confirming();
+    world.run_until(world.local + Duration::from_mins(2));
+    let minute = Period::M1.open_time(world.exchange());
+    for symbol in 0..20 {
+        let trades = (1..9).map(|id| trade(id, minute.plus(id))).collect();
+        world.trades.insert(SymbolId(symbol), trades);
+        world.give_up(hole(symbol, minute, 2, 2));
+    }
+    let end = minute.plus(MINUTE).since(world.exchange()).unsigned_abs();
+    world.run_until(world.local + Duration::from_millis(end));
+    for symbol in 0..20 {
+        world.close(SymbolId(symbol), minute, KlineStatus::Provisional);
+    }
+    world.run_to(Duration::from_secs(5), |world| {
+        (0..20).all(|symbol| world.is_confirmed(SymbolId(symbol), minute))
+    });
+    let asked = trade_requests(&world).len();
+    assert!((1..=5).contains(&asked), "{asked} of weight 20 each; 192 may be spent");
+}

@@ -29,3 +29,32 @@ fn a_list_that_waited_for_the_end_of_a_ban_is_not_as_old_as_the_wish_for_it() {
     ];
     holds(2_153_925, &faults);
 }
+
+#[test]
+fn trades_of_many_holes_at_once_do_not_spend_what_doubtful_minutes_need() {
+    let faults = [
+        fault(0, Kind::Watched, 24_893, 0),
+        fault(2_262, Kind::Crash, 48_467, 3_837),
+        fault(4_393, Kind::WriterStall, 23_559, 7_165),
+        fault(17_140, Kind::Disconnect, 11_594, 0),
+        fault(18_366, Kind::RestTimeouts, 21_752, 14_835),
+        fault(31_683, Kind::ForeignWeight, 13_879, 163),
+        fault(46_221, Kind::Disconnect, 15_560, 0),
+        fault(59_897, Kind::GatewayStall, 57_244, 3_440),
+        fault(63_127, Kind::Listing, 4_915, 2),
+        fault(72_302, Kind::Crash, 5_501, 11_794),
+        fault(77_970, Kind::Duplicates, 60_386, 20_056),
+        fault(146_264, Kind::Failing, 18_130, 994),
+        fault(147_170, Kind::SilentSymbol, 39_656, 32_407),
+        fault(181_094, Kind::Delisting, 32_921, 523),
+        fault(181_103, Kind::Suspend, 39_314, 59_569),
+        fault(239_067, Kind::Banned, 17_399, 33_608),
+        fault(240_076, Kind::Crash, 29_998, 26_340),
+        fault(298_777, Kind::Relisting, 47_197, 35_780),
+        fault(307_000, Kind::Suspend, 29_438, 81_464),
+        fault(341_504, Kind::HalfOpen, 54_473, 636),
+        fault(348_474, Kind::Reordered, 49_677, 21_381),
+        fault(398_855, Kind::Listing, 17_760, 1),
+    ];
+    holds(461_099, &faults);
+}
