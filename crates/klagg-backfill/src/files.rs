@@ -4,6 +4,8 @@
 //! - A file is fetched only where more klines of it are missing than the cheapest page has: what a
 //!   request or two can bring is asked of the exchange.
 //! - No file is expected before it is published; no two hold the same instant.
+//! - Nothing of the day on which a symbol was listed comes from a file: the archive goes by names,
+//!   and until that day's listing the name may have been another's.
 //! - Of a file are taken those klines that are missing here and have trades, and no others: the
 //!   archive is known to hold minutes without any where the exchange has none, or has trades.
 
@@ -77,8 +79,9 @@ pub fn files(held: &Held, wanted: &Wanted<'_>, index: usize, now: UnixMillis) ->
         return Vec::new();
     }
     let span = wanted.span(index);
+    let from = span.from.max(wanted.first_day_until());
     let mut files: Vec<ArchiveFile> = Vec::new();
-    for stretch in held.of(index).missing(span.from, span.until) {
+    for stretch in held.of(index).missing(from, span.until) {
         let mut from = stretch.from;
         while from < stretch.until
             && let Some(span) = ArchiveSpan::holding(from, now)

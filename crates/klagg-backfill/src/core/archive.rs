@@ -5,6 +5,8 @@
 //!   nothing is asked of both. What a file lacks stays missing, and is asked of the exchange.
 //! - A file is fetched once. One that the archive does not have, or that breaks a rule, is
 //!   remembered, and its klines are left to the exchange.
+//! - A file is planned only while its symbol surely has its name, and holds no instant after that:
+//!   whoever has the name later is not in it. Of who had it before see [`files`].
 //! - While the archive cannot be reached nobody waits for it for long: after a few failures it is
 //!   left alone for a while, and the exchange is asked for everything.
 

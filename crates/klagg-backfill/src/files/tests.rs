@@ -59,6 +59,27 @@ fn only_what_a_request_or_two_cannot_bring_is_fetched_from_the_archive() {
     check(Period::W1, 4_000, &[]);
 }
 
+#[test]
+fn nothing_of_the_day_of_the_listing_comes_from_a_file() {
+    let today = Period::D1.open_time(NOW);
+    let check = |listed: i64, expected: Option<(&str, i64)>| {
+        let periods = PeriodSet::new(&[Period::M1]).unwrap();
+        let first_open_time = today.plus(-listed * DAY);
+        let wanted =
+            Wanted { first_open_time, stored_until: &[None], ..wanted(&periods, &[usize::MAX]) };
+        let files = files(&Held::nothing(periods.clone()), &wanted, 0, NOW);
+        let oldest = files.last().map(|of| (of.span.file_name("S", Period::M1), of.from));
+        let expected = expected.map(|(name, days)| (name.to_owned(), today.plus(-days * DAY)));
+        assert_eq!(oldest, expected, "listed {listed} days ago");
+    };
+    check(3, Some(("S-1m-2026-10-06.zip", 2)));
+    check(2, Some(("S-1m-2026-10-07.zip", 1)));
+    check(1, None);
+    check(0, None);
+    // The twentieth of August: its month's file begins earlier.
+    check(49, Some(("S-1m-2026-08.zip", 48)));
+}
+
 fn kline(minute: i64, trades: u64) -> Kline {
     let flat = Kline::flat(UnixMillis(minute * MINUTE), Price::from_scaled(1));
     Kline { trade_count: trades, ..flat }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use klagg_backfill::{
-    ArchiveRules, BackfillConfig, Event, FileFailure, FileFault, FileRequest, What,
+    ArchiveRules, BackfillConfig, Event, FileFailure, FileFault, FileRequest, SymbolSpec, What,
 };
 use klagg_binance::Backoff;
 use klagg_engine::{HistoryQuery, Keep};
@@ -204,6 +204,42 @@ fn a_day_that_is_in_doubt_is_asked_of_the_exchange_and_not_of_the_archive() {
         _ => 0,
     });
     assert!(again.sum::<u64>() >= 1_440, "all its minutes come from the exchange");
+}
+
+#[test]
+fn a_file_of_the_day_of_the_listing_may_hold_klines_of_the_names_former_owner() {
+    let mut world = World::new(archived(&[Period::M1, Period::H1], &[KEPT, 300], 4), 1, 2_400);
+    world.archive = Box::new(|request, _| {
+        let mut rows = rows(request);
+        for row in &mut rows {
+            row.trade_count += u64::from(request.symbol.0);
+        }
+        Ok(rows)
+    });
+    world.run_to_confirming();
+    // Listed at noon four days ago, while nobody looked: until then its name was another's.
+    let (id, name) = (SymbolId(1), "NEW".into());
+    let first_open_time = Period::D1.open_time(world.exchange()).plus(-4 * 86_400_000);
+    let listed = first_open_time.plus(12 * 3_600_000);
+    world.listed.insert(id, listed);
+    let spec = SymbolSpec { id, name, first_open_time, is_listed: true };
+    world.tell(Event::Added(vec![spec]));
+    world.run_until(world.local + Duration::from_mins(10));
+    let query = HistoryQuery { from: None, to: None, limit: usize::MAX, keep: Keep::Newest };
+    let records = world.history.read(id, 0, &query);
+    assert_eq!(records[0].kline.open_time, listed, "nothing of its name's former owner");
+    let first_day_until = first_open_time.plus(86_400_000);
+    let archived = |record: &klagg_kline::KlineRecord| {
+        let official = kline(Period::M1, record.kline.open_time);
+        (!record.kline.same_values(&official)).then_some(record.kline.open_time)
+    };
+    let archived: Vec<_> = records.iter().filter_map(archived).collect();
+    // The minute after it is asked of the exchange as well: it tells that none is older.
+    assert!(archived.iter().all(|&at| at > first_day_until), "its first day is the exchange's");
+    assert_eq!(archived.len(), 3 * 1_440 - 1);
+    assert!(records.windows(2).all(|pair| {
+        Period::M1.next_open_time(pair[0].kline.open_time) == pair[1].kline.open_time
+    }));
 }
 
 proptest! {
