@@ -4,7 +4,8 @@
 //!   price. They are not events: nobody is told of them but by the longer klines made of them.
 //! - Later, one that supersedes what is kept replaces it and is told; the longer klines that hold
 //!   it are made again. Minutes that the shard has not reached yet are taken and move it forward.
-//! - The open minute is never replaced: it holds trades that no closed kline can account for.
+//! - Trades of the open minute are never replaced by a kline that is only closed: it may lack some
+//!   of them. A confirmed one ends the minute, although the feed's time has not reached its end.
 
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, UnixMillis};
 
@@ -86,21 +87,27 @@ impl Desk<'_> {
     }
 
     /// Takes minutes that the shard has not closed yet out of `records`, and moves on behind
-    /// them. What passed unseen is unproven until the next trade's id.
+    /// them. What passed unseen is unproven until the next trade's id. One that ends the open
+    /// minute with the trades that it holds stays in `records`: it is to be compared with them.
     fn move_forward(&mut self, records: &mut Vec<KlineRecord>) {
         records.retain(|record| {
             let minute = record.kline.open_time;
+            let end = minute.plus(MINUTE_MS);
             let position = self.slot.open.open_time;
+            let holds_trades = minute == position && !self.slot.open.is_flat();
             let refused = minute.since(position) > STEP_MS_MAX
-                || (minute == position && !self.slot.open.is_flat());
+                || (holds_trades && record.status != KlineStatus::Confirmed);
             if minute < position || refused {
                 return true;
             }
             if self.cold.coverage == Coverage::Proven {
                 self.cold.coverage = Coverage::Interrupted;
             }
+            if holds_trades {
+                self.advance_to(end);
+                return true;
+            }
             self.advance_to(minute);
-            let end = minute.plus(MINUTE_MS);
             if let Some(levels) = &mut *self.levels {
                 let KlineRecord { kline, revision, status } = record;
                 let (revision, status) = (*revision, *status);

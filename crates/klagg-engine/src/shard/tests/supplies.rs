@@ -210,7 +210,7 @@ fn a_correction_is_followed_upward_and_never_lowers_a_status() {
 fn what_is_open_here_is_not_replaced() {
     let mut bench = Bench::new(CHECKED);
     bench.trade(1, 3.1, 1);
-    bench.supply(Period::M1, 3, 9, CONFIRMED);
+    bench.supply(Period::M1, 3, 9, CLOSED);
     bench.supply(Period::M5, 0, 9, CONFIRMED);
     bench.supply(Period::M5, 5, 9, CONFIRMED);
     bench.supply(Period::M1, 2, 9, KlineStatus::Open);
@@ -223,6 +223,28 @@ fn what_is_open_here_is_not_replaced() {
     bench.closed();
     bench.supply(Period::M1, 30, 9, CONFIRMED);
     assert_eq!(bench.shard.counters().supply_ignored, 1);
+}
+
+#[test]
+fn a_confirmed_kline_of_the_open_minute_ends_it_before_the_feeds_time_does() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 3.9, 2);
+    bench.closed();
+    // Nothing comes, not even the time, and the exchange tells of trades that we do not have.
+    let mut official = record(3, 9, CONFIRMED);
+    official.kline = Kline::of_trade(official.kline.open_time, &trade(3, 3.95, 9));
+    (official.kline.first_id, official.kline.last_id) = (TradeId(0), TradeId(-1));
+    bench.shard.supply(SYMBOL, 0, &[official]);
+    assert_eq!(bench.closed(), "1m@3=provisional/0 c2, 1m@3=confirmed/1 c9");
+    assert!(bench.open().starts_with("1m@4 o9 c9 n0"), "{}", bench.open());
+    // There may be more of them: what passes is unproven, and so is the longer kline.
+    bench.time(5.5);
+    assert_eq!(bench.closed(), "1m@4=provisional/0 c9, 5m@0=provisional/0 c9");
+    bench.trade(3, 3.95, 9);
+    bench.trade(4, 5.6, 7);
+    assert_eq!(bench.closed(), "1m@4=closed/0 c9, 5m@0=closed/0 c9", "their ids show it");
+    assert_eq!(bench.shard.counters().supply_refused, 0);
 }
 
 #[test]
