@@ -160,7 +160,7 @@ fn full_minute() {
     }
 }
 
-/// Everything that a start reads, slot by slot.
+/// Everything that a start reads, as it reads it; and slot by slot, as everybody else does.
 fn load() {
     let (symbols, klines) = (size(600, 6), size(1_000, 100));
     let folder = tempfile::tempdir().expect("a folder");
@@ -177,28 +177,34 @@ fn load() {
         bare.write(&rows).expect("written");
     }
     let reader = store.reader().expect("a reader");
-    let mut rounds = Rounds::default();
-    let slots: Vec<_> = (0..symbols)
-        .flat_map(|symbol| {
-            let symbol = SymbolId(u32::try_from(symbol).expect("small"));
-            Period::DEFAULT.map(|period| (symbol, period))
-        })
-        .collect();
-    for slots in slots.chunks(size(72, 36)) {
-        rounds.first(|| {
-            let read = slots.iter().map(|&slot| read(&reader, slot, klines)).sum::<usize>();
-            assert_eq!(read, slots.len() * klines);
-        });
-        rounds.second(|| {
-            let read = slots.iter().map(|&(symbol, period)| bare.read(symbol, period));
-            assert_eq!(
-                read.map(|read| read.expect("read").len()).sum::<usize>(),
-                slots.len() * klines
-            );
-        });
-    }
-    let ratio = rounds.report("store/load_72000_klines: ours to bare", 1);
-    promise(ratio, 1.0 / 0.7);
+    let symbols: Vec<_> =
+        (0..symbols).map(|symbol| SymbolId(u32::try_from(symbol).expect("small"))).collect();
+    let side_by_side = |label: &str, ours: &dyn Fn(&[SymbolId], Period) -> usize| {
+        let mut rounds = Rounds::default();
+        // As many symbols as a start reads at once, and all their periods.
+        for symbols in symbols.chunks(size(16, 6)) {
+            let all = symbols.len() * Period::DEFAULT.len() * klines;
+            rounds.first(|| {
+                let read = Period::DEFAULT.map(|period| ours(symbols, period));
+                assert_eq!(read.iter().sum::<usize>(), all);
+            });
+            rounds.second(|| {
+                let of = |symbol, period| bare.read(symbol, period).expect("read").len();
+                let all_of = |symbol| Period::DEFAULT.map(|period| of(symbol, period));
+                let read = symbols.iter().flat_map(|&symbol| all_of(symbol));
+                assert_eq!(read.sum::<usize>(), all);
+            });
+        }
+        rounds.report(&format!("store/load_{label}: ours to bare"), 1)
+    };
+    let together = side_by_side("96000_klines_as_a_start", &|symbols, period| {
+        let newest = reader.read_newest(symbols, period, klines).expect("read");
+        newest.iter().map(|of| of.page.records.len()).sum()
+    });
+    promise(together, 1.0 / 0.7);
+    side_by_side("96000_klines_slot_by_slot", &|symbols, period| {
+        symbols.iter().map(|&symbol| read(&reader, (symbol, period), klines)).sum()
+    });
 }
 
 fn read(reader: &StoreReader, (symbol, period): (SymbolId, Period), limit: usize) -> usize {
@@ -207,7 +213,12 @@ fn read(reader: &StoreReader, (symbol, period): (SymbolId, Period), limit: usize
 }
 
 fn main() {
-    upserts();
-    load();
-    full_minute();
+    let parts: [(&str, fn()); 3] =
+        [("upserts", upserts), ("load", load), ("full_minute", full_minute)];
+    // Those that the command line names, or all.
+    let is_named = |name: &str| std::env::args().any(|argument| argument == name);
+    let all = !parts.iter().any(|(name, _)| is_named(name));
+    for (_, part) in parts.into_iter().filter(|(name, _)| all || is_named(name)) {
+        part();
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 
 use klagg_kline::{Period, PeriodSet, SymbolId};
-use klagg_store::{ReadEnd, ReadQuery, StoreError, StoreReader, StoreReaderFactory};
+use klagg_store::{Newest, StoreError, StoreReader, StoreReaderFactory};
 
 use crate::BackfillError;
 use crate::event::Stored;
@@ -13,6 +13,9 @@ use crate::event::Stored;
 const SYMBOLS_AT_ONCE: usize = 16;
 /// Klines beyond which a visit takes fewer symbols.
 const KLINES_AT_ONCE: usize = 200_000;
+/// Klines that are there at most where all are wanted, as far as a visit reckons: days of eleven
+/// years.
+const KLINES_EXPECTED: usize = 4_000;
 /// Klines of one period of one symbol that are read where all are wanted: 100 years of days.
 const KLINES_OF_ALL: usize = 36_525;
 
@@ -56,7 +59,8 @@ impl Loader {
             return None;
         }
         self.is_busy = true;
-        let klines: usize = self.capacity.iter().map(|&kept| limit(kept)).sum();
+        let expected = |&kept: &usize| if kept == usize::MAX { KLINES_EXPECTED } else { kept };
+        let klines: usize = self.capacity.iter().map(expected).sum();
         let count = (KLINES_AT_ONCE / klines.max(1)).clamp(1, SYMBOLS_AT_ONCE);
         let count = self.waiting.len().min(count);
         let symbols: Vec<SymbolId> = self.waiting.drain(..count).collect();
@@ -67,10 +71,8 @@ impl Loader {
             let read = tokio::task::spawn_blocking(move || {
                 let reader = reader.map_or_else(|| factory.open(), Ok)?;
                 let mut all = Vec::new();
-                for symbol in wanted {
-                    for (index, &period) in periods.as_slice().iter().enumerate() {
-                        all.push(read(&reader, symbol, (index, period), capacity[index])?);
-                    }
+                for (index, &period) in periods.as_slice().iter().enumerate() {
+                    all.extend(read(&reader, &wanted, (index, period), capacity[index])?);
                 }
                 Ok((reader, all))
             });
@@ -97,13 +99,14 @@ const fn limit(capacity: usize) -> usize {
 
 fn read(
     reader: &StoreReader,
-    symbol: SymbolId,
+    symbols: &[SymbolId],
     (index, period): (usize, Period),
     capacity: usize,
-) -> Result<Stored, StoreError> {
-    let query = ReadQuery { from: None, to: None, limit: limit(capacity), keep: ReadEnd::Newest };
-    let page = reader.read_page(symbol, period, &query)?;
-    let damaged = (page.damaged.len() + page.missing.len()) as u64;
-    let complete_until = reader.complete_until(symbol, period)?;
-    Ok(Stored { symbol, index, records: page.records, damaged, complete_until })
+) -> Result<Vec<Stored>, StoreError> {
+    let newest = reader.read_newest(symbols, period, limit(capacity))?;
+    let stored = |(&symbol, Newest { page, complete_until }): (&SymbolId, Newest)| {
+        let damaged = (page.damaged.len() + page.missing.len()) as u64;
+        Stored { symbol, index, records: page.records, damaged, complete_until }
+    };
+    Ok(symbols.iter().zip(newest).map(stored).collect())
 }

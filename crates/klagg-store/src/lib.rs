@@ -52,7 +52,7 @@ pub use model::{
     StoredSymbol, WriteOutcome,
 };
 pub use quarantine::Quarantine;
-pub use reader::{Census, CensusSlot, ScanOutcome, StoreReader, StoreReaderFactory};
+pub use reader::{Census, CensusSlot, Newest, ScanOutcome, StoreReader, StoreReaderFactory};
 pub use retention::Retention;
 pub use store::Store;
 pub use writer::{

@@ -9,15 +9,15 @@ use rusqlite::{Connection, params};
 use crate::connection::{failed, open_reader, schema_version};
 use crate::coverage::{Slot, block, rows};
 use crate::schema::{PACKED_SINCE, SELECT_CHUNK, SELECT_OPEN, SELECT_SCAN, chunk_of, period_of};
-use crate::{
-    Coverage, ReadEnd, ReadPage, ReadQuery, StoreError, StoredKline, StoredSymbol, row, symbols,
-};
+use crate::{Coverage, ReadPage, ReadQuery, StoreError, StoredKline, StoredSymbol, row, symbols};
 
 mod inspect;
+mod newest;
 mod pages;
 
 pub use inspect::{Census, CensusSlot};
-use pages::{read_piecewise, read_straight, report_missing};
+pub use newest::Newest;
+use pages::{finish, read_piecewise, read_straight};
 
 /// Makes readers on any thread.
 #[derive(Debug, Clone)]
@@ -258,30 +258,14 @@ impl StoreReader {
             .map_err(|error| failed(&self.path, error))?;
         let rows = match straight {
             Some(records) => {
-                let rows = records.len();
                 page.records = records;
-                let surplus = rows.saturating_sub(query.limit);
-                match query.keep {
-                    ReadEnd::Oldest => page.records.truncate(query.limit),
-                    ReadEnd::Newest => drop(page.records.drain(..surplus)),
-                }
-                rows
+                page.records.len()
             }
             None => {
                 read_piecewise(&mut statement, key, (low, high), (from, to), (query, &mut page))
                     .map_err(|error| failed(&self.path, error))?
             }
         };
-        let is_cut = rows >= query.limit;
-        let seen = page.records.first().zip(page.records.last());
-        let (first, last) = seen.map_or((to, from), |(first, last)| {
-            (first.kline.open_time, last.kline.open_time.plus(1))
-        });
-        let from = if is_cut && query.keep == ReadEnd::Newest { first } else { from };
-        let to = if is_cut && query.keep == ReadEnd::Oldest { last } else { to };
-        if let Some(run) = run {
-            report_missing(&mut page, period, (from.max(run.from), to.min(run.until)));
-        }
-        Ok(page)
+        Ok(finish(page, period, rows, ((from, to), run), query))
     }
 }

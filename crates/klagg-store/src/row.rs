@@ -40,15 +40,19 @@ fn halves(value: i128) -> (Upper, i64) {
 }
 
 /// The 128-bit value in columns `at` and `at + 1`.
+#[inline]
 fn wide(row: &Row<'_>, at: usize) -> Option<i128> {
-    let upper = match row.get_ref(at).ok()? {
-        ValueRef::Integer(integer) => i128::from(integer),
+    let lower = i128::from(integer(row, at + 1)?);
+    let upper: i128 = match row.get_ref(at).ok()? {
+        // The product of two values of 64 bits always fits, and with what is added to it.
+        ValueRef::Integer(upper) => return Some(i128::from(upper) * LOWER + lower),
         ValueRef::Text(text) => std::str::from_utf8(text).ok()?.parse().ok()?,
         _ => return None,
     };
-    upper.checked_mul(LOWER)?.checked_add(i128::from(integer(row, at + 1)?))
+    upper.checked_mul(LOWER)?.checked_add(lower)
 }
 
+#[inline]
 fn integer(row: &Row<'_>, at: usize) -> Option<i64> {
     match row.get_ref(at).ok()? {
         ValueRef::Integer(integer) => Some(integer),
@@ -86,7 +90,7 @@ pub(crate) fn execute(
         kline.last_id.0,
         *status as u8,
         revision,
-        checksum(stored),
+        checksum(stored.symbol, stored.period, &stored.record),
     ])
 }
 
@@ -110,8 +114,13 @@ pub(crate) fn read(row: &Row<'_>, symbol: SymbolId, period: Period) -> Option<Kl
     let status = KlineStatus::from_u8(u8::try_from(integer(row, 16)?).ok()?)?;
     let revision = u32::try_from(integer(row, 17)?).ok()?;
     let record = KlineRecord { kline, revision, status };
-    let expected = checksum(&StoredKline { symbol, period, record });
+    let expected = checksum(symbol, period, &record);
     (integer(row, 18)? == i64::from(expected)).then_some(record)
+}
+
+/// The symbol in column `at` of a row, if one stands there.
+pub(crate) fn symbol(row: &Row<'_>, at: usize) -> Option<SymbolId> {
+    u32::try_from(integer(row, at)?).ok().map(SymbolId)
 }
 
 /// The open time of a row, as it stands there, for naming a damaged one.
@@ -128,14 +137,12 @@ fn volumes(kline: &Kline) -> [i128; 4] {
     ]
 }
 
-fn checksum(stored: &StoredKline) -> u32 {
-    let KlineRecord { kline, revision, status } = &stored.record;
-    let mut bytes = Bytes { buffer: [0; CHECKED_BYTES], used: 0 };
-    bytes.put(&stored.symbol.0.to_le_bytes());
-    bytes.put(&[
-        u8::try_from(period_number(stored.period)).expect("fifteen periods"),
-        *status as u8,
-    ]);
+fn checksum(symbol: SymbolId, period: Period, record: &KlineRecord) -> u32 {
+    let KlineRecord { kline, revision, status } = record;
+    let mut buffer = [0; CHECKED_BYTES];
+    let mut rest = Rest(&mut buffer);
+    rest.put(symbol.0.to_le_bytes());
+    rest.put([u8::try_from(period_number(period)).expect("fifteen periods"), *status as u8]);
     for value in [
         kline.open_time.0,
         kline.open.scaled(),
@@ -145,26 +152,27 @@ fn checksum(stored: &StoredKline) -> u32 {
         kline.first_id.0,
         kline.last_id.0,
     ] {
-        bytes.put(&value.to_le_bytes());
+        rest.put(value.to_le_bytes());
     }
     for volume in volumes(kline) {
-        bytes.put(&volume.to_le_bytes());
+        rest.put(volume.to_le_bytes());
     }
-    bytes.put(&kline.trade_count.to_le_bytes());
-    bytes.put(&revision.to_le_bytes());
-    debug_assert_eq!(bytes.used, CHECKED_BYTES);
-    crc32fast::hash(&bytes.buffer)
+    rest.put(kline.trade_count.to_le_bytes());
+    rest.put(revision.to_le_bytes());
+    debug_assert!(rest.0.is_empty());
+    crc32fast::hash(&buffer)
 }
 
-/// A buffer filled from the front.
-struct Bytes {
-    buffer: [u8; CHECKED_BYTES],
-    used: usize,
-}
+/// What is still to be written of a buffer.
+struct Rest<'a>(&'a mut [u8]);
 
-impl Bytes {
-    fn put(&mut self, bytes: &[u8]) {
-        self.buffer[self.used..self.used + bytes.len()].copy_from_slice(bytes);
-        self.used += bytes.len();
+impl Rest<'_> {
+    /// Writes to the front. As each length is known when this is compiled, nothing is checked
+    /// while it runs.
+    fn put<const COUNT: usize>(&mut self, bytes: [u8; COUNT]) {
+        let rest = std::mem::take(&mut self.0);
+        let (front, left) = rest.split_first_chunk_mut().expect("CHECKED_BYTES holds all of it");
+        *front = bytes;
+        self.0 = left;
     }
 }

@@ -149,6 +149,14 @@ pub(crate) const SELECT_CHUNK: &str = concat!(
      ORDER BY open_time"
 );
 
+/// All klines in one chunk of the symbols within bounds, by symbol, then oldest first.
+pub(crate) const SELECT_CHUNK_OF_MANY: &str = concat!(
+    "SELECT ",
+    value_columns!(),
+    ", symbol FROM history WHERE chunk = ?1 AND symbol >= ?2 AND symbol <= ?3 \
+     ORDER BY symbol, open_time"
+);
+
 /// Everything of one period within bounds, by chunk, then symbol, then time.
 pub(crate) const SELECT_SCAN: &str = concat!(
     "SELECT ",

@@ -4,7 +4,57 @@ use klagg_kline::{KlineRecord, Period, SymbolId, UnixMillis};
 use rusqlite::{Statement, params};
 
 use crate::schema::CHUNK_KLINES;
-use crate::{ReadEnd, ReadPage, ReadQuery, row};
+use crate::{Coverage, ReadEnd, ReadPage, ReadQuery, row};
+
+/// Cuts a page of klines within `from..to` to what was asked for, and names those that are not
+/// there though they must be. So many `rows` were found, the damaged ones among them.
+pub(super) fn finish(
+    mut page: ReadPage,
+    period: Period,
+    rows: usize,
+    ((from, to), run): ((UnixMillis, UnixMillis), Option<Coverage>),
+    query: &ReadQuery,
+) -> ReadPage {
+    let surplus = page.records.len().saturating_sub(query.limit);
+    match query.keep {
+        ReadEnd::Oldest => page.records.truncate(query.limit),
+        ReadEnd::Newest => drop(page.records.drain(..surplus)),
+    }
+    let is_cut = rows >= query.limit;
+    let seen = page.records.first().zip(page.records.last());
+    let (first, last) = seen
+        .map_or((to, from), |(first, last)| (first.kline.open_time, last.kline.open_time.plus(1)));
+    let from = if is_cut && query.keep == ReadEnd::Newest { first } else { from };
+    let to = if is_cut && query.keep == ReadEnd::Oldest { last } else { to };
+    if let Some(run) = run {
+        report_missing(&mut page, period, (from.max(run.from), to.min(run.until)));
+    }
+    page
+}
+
+/// Open time of the oldest of `limit` klines, the last of which opens at `last`, if none is
+/// missing between them. Of months, the first time there is.
+pub(super) fn newest_from(period: Period, last: UnixMillis, limit: usize) -> UnixMillis {
+    let klines = i64::try_from(limit).unwrap_or(i64::MAX);
+    let back = |millis: i64| klines.saturating_sub(1).saturating_mul(millis);
+    let from = period.fixed_millis().map(|millis| UnixMillis(last.0.saturating_sub(back(millis))));
+    from.unwrap_or(UnixMillis(i64::MIN))
+}
+
+/// How many klines lie in these chunks at most.
+pub(super) fn spans_of(low: i64, high: i64) -> usize {
+    usize::try_from(high - low + 1).unwrap_or(0).saturating_mul(CHUNK_ROWS)
+}
+
+/// Whether klines that ascend are all there are within `from..to`, of which the first opens at
+/// `from`: of most pages that is so, and then nothing has to be counted one by one.
+fn is_whole(records: &[KlineRecord], millis: i64, (from, to): (UnixMillis, UnixMillis)) -> bool {
+    let expected = (to.since(from).max(0) + millis - 1) / millis;
+    let ascends = records.is_sorted_by(|left, right| left.kline.open_time < right.kline.open_time);
+    let begins = records.first().is_none_or(|first| first.kline.open_time >= from);
+    let ends = records.last().is_none_or(|last| last.kline.open_time < to);
+    ascends && begins && ends && i64::try_from(records.len()) == Ok(expected)
+}
 
 /// Names the klines of an unbroken run that were not found: their rows have lost their place.
 pub(super) fn report_missing(
@@ -17,6 +67,12 @@ pub(super) fn report_missing(
         expected = period.next_open_time(expected);
     }
     let at = page.records.partition_point(|record| record.kline.open_time < expected);
+    let until = page.records.partition_point(|record| record.kline.open_time < to);
+    // Rows that prove themselves lie on the grid: as many as there are places fill all of them.
+    let run = page.records.get(at..until).unwrap_or_default();
+    if period.fixed_millis().is_some_and(|millis| is_whole(run, millis, (expected, to))) {
+        return;
+    }
     for record in &page.records[at..] {
         let found = record.kline.open_time;
         while expected < found.min(to) {
@@ -52,8 +108,8 @@ pub(super) fn read_straight(
         ReadEnd::Oldest => low,
         ReadEnd::Newest => low.max(high.saturating_sub(chunks)),
     };
-    let expected = usize::try_from(chunks.min(high - first + 1)).unwrap_or(0) * CHUNK_ROWS;
-    let mut records = Vec::with_capacity(expected);
+    let last = high.min(first.saturating_add(chunks - 1));
+    let mut records = Vec::with_capacity(spans_of(first, last));
     for chunk in first..=high {
         if query.keep == ReadEnd::Oldest && records.len() >= query.limit {
             break;

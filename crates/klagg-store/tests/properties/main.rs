@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod damage;
+mod newest;
 
 use std::collections::BTreeMap;
 use std::path::Path;
