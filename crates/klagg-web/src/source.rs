@@ -92,7 +92,7 @@ impl Source {
         })
     }
 
-    /// Rows of the store that were left out because their checksum is wrong.
+    /// Rows of the store that were left out, for they are damaged or gone.
     pub(crate) fn damaged_rows(&self) -> &AtomicU64 {
         static NONE: AtomicU64 = AtomicU64::new(0);
         self.store.as_ref().map_or(&NONE, |store| &store.damaged)

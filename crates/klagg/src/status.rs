@@ -8,7 +8,7 @@ use klagg_backfill::BackfillProgress;
 use klagg_binance::{ConnectionId, CopyId, FeedCounts, Received, RestClient};
 use klagg_gateway::{GlobalKlines, SchedulerStatus};
 use klagg_kline::{SymbolId, UnixMillis};
-use klagg_store::WriterHandle;
+use klagg_store::{WriterHandle, WriterStatus};
 use klagg_web::{BackfillStatus, FeedStatus, StatusReport};
 use tokio::sync::watch;
 
@@ -302,6 +302,21 @@ fn mute(symbols: &BTreeMap<SymbolId, Mute>) -> Option<String> {
     })
 }
 
+/// Why klines are not written just now, and what to do about it.
+fn stalled(status: &WriterStatus) -> Option<String> {
+    let why = status.last_error.as_deref().unwrap_or("nothing is known of it");
+    status.persist_stalled.then(|| {
+        if status.database_damaged {
+            format!(
+                "the database is damaged and takes no more klines: restart klagg, which sets it \
+                 aside and fills a new one ({why})"
+            )
+        } else {
+            format!("klines cannot be written; they are kept and retried: {why}")
+        }
+    })
+}
+
 /// The machine's clock, if it is off by more than this many milliseconds, as a sentence.
 const SKEW_MAX: u64 = 1_000;
 
@@ -330,17 +345,7 @@ fn problems(seen: &Seen, klines: &GlobalKlines, machine_ahead_ms: i64) -> Vec<St
     }
     problems.extend(mute(&seen.mute));
     problems.extend(skew(machine_ahead_ms));
-    if let Some(writer) = &seen.writer {
-        let status = writer.status();
-        if status.persist_stalled {
-            let why = status.last_error.unwrap_or_default();
-            problems.push(if status.database_damaged {
-                format!("restart klagg to set the database aside and fill a new one: {why}")
-            } else {
-                format!("klines cannot be written; they are kept and retried: {why}")
-            });
-        }
-    }
+    problems.extend(seen.writer.as_ref().and_then(|writer| stalled(&writer.status())));
     for (number, worker) in klines.workers.iter().enumerate() {
         if worker.dead {
             problems.push(format!("worker {number} has ended; its klines are stale for good"));

@@ -134,7 +134,11 @@ impl Figures {
             counter("web_closed_behind", "Closed with 1013.", &sockets.closed_behind),
             counter("web_closed_stopping", "Closed with 1001.", &sockets.closed_stopping),
             counter("web_closed_for_cause", "Closed otherwise.", &sockets.closed_for_cause),
-            counter("web_damaged_rows", "Stored rows left out.", app.source.damaged_rows()),
+            counter(
+                "web_damaged_rows",
+                "Stored rows left out: damaged or gone.",
+                app.source.damaged_rows(),
+            ),
         ]
     }
 }

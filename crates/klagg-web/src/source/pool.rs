@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use klagg_kline::{KlineRecord, Period, SymbolId};
-use klagg_store::{ReadQuery, StoreError, StoreReader, StoreReaderFactory};
+use klagg_store::{ReadPage, ReadQuery, StoreError, StoreReader, StoreReaderFactory};
 use tokio::sync::Semaphore;
 
 /// A bounded number of readers, opened when needed, kept for the next.
@@ -13,7 +13,7 @@ pub(crate) struct StorePool {
     open: StoreReaderFactory,
     idle: Arc<Mutex<Vec<StoreReader>>>,
     permits: Arc<Semaphore>,
-    /// Rows that were left out because their checksum was wrong.
+    /// Rows that were left out, for they are damaged or gone.
     pub(crate) damaged: AtomicU64,
 }
 
@@ -48,13 +48,64 @@ impl StorePool {
             Ok(page)
         });
         let page = match reading.await {
-            Ok(page) => page?,
+            Ok(page) => page,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
-        if !page.damaged.is_empty() {
-            self.damaged.fetch_add(page.damaged.len() as u64, Ordering::Relaxed);
-            tracing::warn!(%symbol, %period, rows = page.damaged.len(), "damaged rows left out");
+        if let Some(advice) = advice(&page) {
+            tracing::error!(%symbol, %period, "{advice}");
         }
+        let page = page?;
+        self.damaged.fetch_add(rows_left_out(&page), Ordering::Relaxed);
         Ok(page.records)
+    }
+}
+
+/// Rows of a page that are there and damaged, or that must be there and are not.
+fn rows_left_out(page: &ReadPage) -> u64 {
+    (page.damaged.len() + page.missing.len()) as u64
+}
+
+/// What to do about what was read, if it is damaged.
+fn advice(read: &Result<ReadPage, StoreError>) -> Option<String> {
+    match read {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            Some(format!("{error}: restart klagg, which sets it aside and fills a new one"))
+        }
+        Err(_) => None,
+        Ok(page) => match rows_left_out(page) {
+            0 => None,
+            rows => Some(format!(
+                "{rows} stored klines are damaged or gone, and are left out of the answer: restart \
+                 klagg, which fetches those anew that it keeps in memory; `klagg doctor` names the \
+                 others"
+            )),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klagg_kline::UnixMillis;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_damaged_is_told_with_what_to_do() {
+        let detail = "database disk image is malformed".to_owned();
+        let corrupt = advice(&Err(StoreError::Corrupt { path: "klagg.db".into(), detail }));
+        assert_eq!(
+            corrupt.as_deref(),
+            Some(
+                "`klagg.db` is damaged: database disk image is malformed: restart klagg, which \
+                 sets it aside and fills a new one"
+            )
+        );
+        assert_eq!(advice(&Err(StoreError::WriterBusy)), None, "that is told where it is met");
+        assert_eq!(advice(&Ok(ReadPage::default())), None);
+        let (damaged, missing) = (vec![UnixMillis(1)], vec![UnixMillis(2), UnixMillis(3)]);
+        let page = ReadPage { damaged, missing, ..ReadPage::default() };
+        let told = advice(&Ok(page)).unwrap();
+        assert!(told.starts_with("3 stored klines are damaged or gone"), "{told}");
+        assert!(told.contains("restart klagg") && told.contains("klagg doctor"), "{told}");
     }
 }

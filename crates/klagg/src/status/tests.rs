@@ -99,3 +99,31 @@ async fn a_consumer_that_broke_and_a_part_that_is_silent_are_shown() {
     let report = status.report();
     assert_eq!(report.silent[1..], ["the stuck part has given no sign of life for 0 s"]);
 }
+
+#[test]
+fn a_store_that_takes_nothing_says_what_to_do() {
+    let failed = |damaged, why: Option<&str>| WriterStatus {
+        persist_stalled: true,
+        database_damaged: damaged,
+        last_error: why.map(str::to_owned),
+        ..WriterStatus::default()
+    };
+    assert_eq!(stalled(&WriterStatus::default()), None);
+    let full = stalled(&failed(false, Some("the disk that holds the database is full: make room")));
+    assert_eq!(
+        full.as_deref(),
+        Some(
+            "klines cannot be written; they are kept and retried: the disk that holds the \
+             database is full: make room"
+        )
+    );
+    let damaged = stalled(&failed(true, Some("`klagg.db` is damaged: malformed")));
+    assert_eq!(
+        damaged.as_deref(),
+        Some(
+            "the database is damaged and takes no more klines: restart klagg, which sets it \
+             aside and fills a new one (`klagg.db` is damaged: malformed)"
+        )
+    );
+    assert!(stalled(&failed(true, None)).unwrap().contains("restart klagg"));
+}
