@@ -153,6 +153,8 @@ pub enum Notice {
         name: Arc<str>,
         /// The period asked for.
         period: Period,
+        /// How often in a row the symbol was answered so; the pause grows with it.
+        times: u32,
         /// Which rule it breaks.
         reason: &'static str,
     },
@@ -232,9 +234,11 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PageRefused { name, period, reason } => {
-                write!(formatter, "klines {period} of {name} refused, asking again: {reason}")
-            }
+            Self::PageRefused { name, period, times, reason } => write!(
+                formatter,
+                "klines {period} of {name} refused, {times} in a row, asking again, ever more \
+                 seldom: {reason}"
+            ),
             Self::ConfirmedChanged { name, period, count } => write!(
                 formatter,
                 "the exchange changed {count} klines {period} of {name} that were confirmed"

@@ -214,7 +214,7 @@ impl BackfillCore {
     pub fn next_deadline(&self) -> Option<Duration> {
         let looks = matches!(self.stage, Stage::History { .. });
         let stage = match self.stage {
-            Stage::History { sweep_at } if self.sweep.is_none() => Some(sweep_at),
+            Stage::History { sweep_at, .. } if self.sweep.is_none() => Some(sweep_at),
             _ => None,
         };
         let patience = match self.seam {

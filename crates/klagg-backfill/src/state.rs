@@ -4,6 +4,9 @@
 //! confirmed, and each is folded once.
 
 mod listing;
+mod pause;
+
+pub(crate) use self::pause::pause;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,7 +52,7 @@ pub(crate) struct SymbolState {
     pub(crate) repaired_until: Option<TradeId>,
     /// Differences of its closed minutes that are not counted yet.
     pub(crate) differences: Differences,
-    /// Pages in a row that came and were not what was asked for.
+    /// How often in a row what came was not what was asked for.
     pub(crate) odd_pages: u32,
     /// The exchange had nothing of it up to this minute, and nothing is known of it: it is asked
     /// again when another minute is over.

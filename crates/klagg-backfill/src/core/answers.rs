@@ -97,16 +97,19 @@ impl BackfillCore {
             Ok(confirmed) => confirmed,
             Err(reason) => {
                 let (name, period) = (state.name.clone(), page.period);
-                state.odd_pages += 1;
-                state.retry_at = now.local + self.config.retry_pause;
+                let is_news = state.rest_from_odd(now.local, self.config.retry_pause);
+                let times = state.odd_pages;
                 // Perhaps it ended a little earlier, and has no klines from there on.
                 state.ends_at = state.ends_at.map(|at| at.plus(-60_000));
                 self.count(|counts| counts.pages_refused += 1);
-                actions.push(Action::Say(Notice::PageRefused { name, period, reason }));
+                if is_news {
+                    let notice = Notice::PageRefused { name, period, times, reason };
+                    actions.push(Action::Say(notice));
+                }
                 return Outcome::Failed;
             }
         };
-        state.odd_pages = 0;
+        state.wake();
         let folded = confirmed.iter().filter(|part| part.index != index);
         let folded = folded.map(|part| part.klines.len() as u64).sum::<u64>();
         self.count(|counts| {
@@ -134,9 +137,13 @@ impl BackfillCore {
         let of_klines = owner != Owner::Repair;
         if of_klines && let Some(state) = self.states.get_mut(&symbol) {
             let times = if mutated!(FailedForgotten) { 1_000 } else { 1 };
-            state.retry_at = now.local + self.config.retry_pause * times;
+            let shortest = self.config.retry_pause * times;
             state.is_refused = failure == Failure::Refused;
-            state.odd_pages += u32::from(failure != Failure::Exchange);
+            if failure == Failure::Exchange {
+                state.rest(now.local, shortest);
+            } else {
+                state.rest_from_odd(now.local, shortest);
+            }
         }
         if failure == Failure::Exchange {
             let Unwell { failures, until } = &mut self.unwell;

@@ -10,9 +10,9 @@ use crate::action::{Action, Notice};
 use crate::event::{Now, Stored, SymbolSpec};
 use crate::plan::Depth;
 use crate::progress::Phase;
-use crate::state::SymbolState;
+use crate::state::{SymbolState, pause};
 
-/// Pause before history that could not be fetched is planned again.
+/// The first pause before history that could not be fetched is planned again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// How far the start has come.
@@ -31,6 +31,8 @@ pub(super) enum Stage {
     History {
         /// When the next sweep begins, once none is under way.
         sweep_at: Duration,
+        /// Sweeps in a row some of whose pages were not what was asked for.
+        failures: u32,
     },
 }
 
@@ -161,12 +163,14 @@ impl BackfillCore {
                     *patience_until = Some(now.local + self.config.live_patience);
                 }
                 self.look_at = now.local;
-                self.stage = Stage::History { sweep_at: now.local };
+                self.stage = Stage::History { sweep_at: now.local, failures: 0 };
                 self.enter(Phase::History);
                 self.begin_sweep(now, Depth::Full, Priority::Bulk);
             }
-            (Stage::History { .. }, Some((_, failed))) => self.end_history(now, failed, actions),
-            (Stage::History { sweep_at }, None)
+            (Stage::History { failures, .. }, Some((_, failed))) => {
+                self.end_history(now, (failed, failures), actions);
+            }
+            (Stage::History { sweep_at, .. }, None)
                 if self.sweep.is_none() && now.local >= sweep_at =>
             {
                 actions.push(Action::MeasureClock);
@@ -198,17 +202,18 @@ impl BackfillCore {
         }
     }
 
-    fn end_history(&mut self, now: Now, failed: u64, actions: &mut Vec<Action>) {
-        let mut pause = self.config.audit_cadence;
+    fn end_history(&mut self, now: Now, (failed, before): (u64, u32), actions: &mut Vec<Action>) {
+        let mut wait = self.config.audit_cadence;
+        let failures = if failed > 0 { before.saturating_add(1) } else { 0 };
         if failed > 0 {
-            pause = pause.min(RETRY_PAUSE);
+            wait = wait.min(pause(RETRY_PAUSE, failures));
             actions.push(Action::Say(Notice::HistoryHoles(failed)));
         } else {
             self.tell(|progress| progress.history_complete = true);
             let has_met = self.seam == Seam::Met;
             self.enter(if has_met { Phase::Confirming } else { Phase::Seam });
         }
-        self.stage = Stage::History { sweep_at: now.local + pause };
+        self.stage = Stage::History { sweep_at: now.local + wait, failures };
     }
 
     /// Asks for what is due, as far as the lanes have room.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use klagg_backfill::What;
 use klagg_engine::Hole;
 use klagg_kline::{
-    KlineStatus, Period, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis,
+    Kline, KlineStatus, Period, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis,
 };
 
-use crate::world::{MINUTE, World, config};
+use crate::world::{MINUTE, World, config, kline};
 
 const SYMBOLS: u32 = 740;
 
@@ -171,4 +171,58 @@ fn holes_told_of_at_once_leave_half_of_the_weight_to_klines() {
     });
     let asked = trade_requests(&world).len();
     assert!((1..=5).contains(&asked), "{asked} of weight 20 each; 192 may be spent");
+}
+
+#[test]
+fn a_symbol_whose_pages_are_never_right_is_asked_ever_more_seldom_and_soon_once_they_are() {
+    let odd = SymbolId(1);
+    let mut world = World::new(config(&[Period::M1], &[99]), 2, 2_400);
+    world.run_to_confirming();
+    let minute = Period::M1.open_time(world.exchange());
+    // Every page of it holds a minute that is not on the grid.
+    let asked_for = (0..40).map(|at| minute.plus(at * MINUTE));
+    world.official.extend(asked_for.map(|at| {
+        let other = Kline { open_time: at.plus(1), ..kline(Period::M1, at) };
+        ((odd, Period::M1, at), other)
+    }));
+    world.run_until(world.local + Duration::from_mins(1));
+    let (from, said) = (world.granted.len(), world.notices.len());
+    for symbol in [SymbolId(0), odd] {
+        world.close(symbol, minute, KlineStatus::Provisional);
+    }
+    world.run_to(Duration::from_secs(65), |world| world.is_confirmed(SymbolId(0), minute));
+    world.run_until(world.local + Duration::from_mins(20));
+    let times = |world: &World| {
+        let of = world.granted[from..].iter().filter(|of| of.request.symbol == odd);
+        of.map(|of| of.at).collect::<Vec<_>>()
+    };
+    let asked = times(&world);
+    assert!((25..=35).contains(&asked.len()), "{asked:?}");
+    let pauses = asked.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let pauses: Vec<_> = pauses.map(|pause| pause.as_secs()).take(5).collect();
+    assert_eq!(pauses, [5, 10, 20, 40, 40]);
+    let notices = world.notices[said..].iter().map(ToString::to_string);
+    let said: Vec<_> = notices.filter(|of| of.contains("of S1 refused")).collect();
+    assert_eq!(said.len(), asked.len());
+    assert!(said[3].contains("4 in a row"), "{}", said[3]);
+    // Once the exchange is well again, it is repaired as soon as any other.
+    world.official.clear();
+    world.run_to(Duration::from_secs(65), |world| world.is_confirmed(odd, minute));
+}
+
+#[test]
+fn history_whose_pages_are_never_right_is_swept_ever_more_seldom() {
+    let mut world = World::new(config(&[Period::M1], &[5_000]), 1, 2_400);
+    let (symbol, minute) =
+        (SymbolId(0), Period::M1.open_time(world.exchange()).plus(-3_000 * MINUTE));
+    let other = Kline { open_time: minute.plus(1), ..kline(Period::M1, minute) };
+    world.official.insert((symbol, Period::M1, minute), other);
+    world.tell(klagg_backfill::Event::Live(world.exchange()));
+    world.run_until(Duration::from_mins(10));
+    let lacks = |of: &&klagg_backfill::Notice| of.to_string().contains("history lacks 1 pages");
+    let sweeps = world.notices.iter().filter(lacks).count();
+    assert!((12..=20).contains(&sweeps), "{sweeps}");
+    assert!(!world.core.progress().history_complete);
+    world.official.clear();
+    world.run_to(Duration::from_secs(45), |world| world.core.progress().history_complete);
 }
