@@ -181,3 +181,34 @@ fn the_first_socket_to_join_tells_of_an_interruption_if_another_one_has_delivere
         assert_eq!(steps.contains(&Step::Interrupted), has_delivered, "{steps:?}");
     }
 }
+
+#[test]
+fn what_a_socket_misses_before_anybody_has_joined_is_an_interruption() {
+    let (first, other) = (CopyId(0), CopyId(1));
+    let mut copies = Copies::new(timing(), 2, true, vec![name(0)]);
+    let mut steps = Vec::new();
+    copies.start(ms(0), 0, &mut steps);
+    let subscriptions = |steps: &[Step], of: CopyId| {
+        let id = |step: &Step| match step {
+            Step::Act(copy, Action::Subscribe { id, .. }) if *copy == of => Some(*id),
+            _ => None,
+        };
+        steps.iter().find_map(id).expect("it subscribes")
+    };
+    for copy in [first, other] {
+        copies.on_event(ms(1), 0, (copy, Event::Connected), &mut steps);
+        copies.on_event(ms(2), 0, (copy, Event::Data(Source::Canary)), &mut steps);
+    }
+    // Neither has all its subscriptions, and each has ended doubts by what it brought.
+    copies.on_event_time(ms(2), other, UnixMillis(1), &mut steps);
+    assert!(copies.on_missed(ms(3), first), "nobody has joined who could have brought it");
+    assert!(copies.on_missed(ms(4), other), "nor for this one");
+    // Once one has joined and is whole, it covers what another one misses, but not itself.
+    let whole = Event::Acknowledged(subscriptions(&steps, first));
+    copies.on_event(ms(5), 0, (first, whole), &mut steps);
+    copies.on_event(ms(6), 0, (first, Event::Data(Source::Canary)), &mut steps);
+    assert!(copies.is_trusted(first));
+    assert!(!copies.on_missed(ms(7), other), "the first one has joined");
+    assert!(copies.on_missed(ms(8), first), "nobody else has");
+    assert!(copies.is_trusted(first), "there is nobody to wait for");
+}
