@@ -8,7 +8,8 @@
 //! - An old socket is closed only after the one that takes its place has joined, and was whole for
 //!   the overlap. A replacement that fails leaves the old socket as it is, until its lifetime ends.
 //! - An interruption is told when a socket is lost, or may have lost a trade, and none that has
-//!   joined is left; and when the first one joins, if another one has delivered before.
+//!   joined is left; and when the first one joins, if another one has delivered before and does not
+//!   show in time that it reaches to where the first one is whole.
 //!
 //! Sans-io: decides what [`ConnectionPolicy`] leaves open. Deliberately absent: sockets, clocks,
 //! and which trades come twice (the engine's sequencer knows them by their ids).
@@ -129,7 +130,7 @@ impl Copies {
             if let Some((_, told @ None)) = &mut slot.whole {
                 *told = Some(time);
             }
-            self.join();
+            self.join_all(now, false, steps);
             self.turn_if_due(now, steps);
         }
     }
@@ -145,8 +146,7 @@ impl Copies {
         // Where nobody has joined, a trade that it brought before may have ended a doubt.
         let had_joined = had_joined || self.slots.iter().flatten().all(|slot| !slot.has_joined);
         let is_interrupted = had_joined && !self.slots.iter().flatten().any(covers);
-        self.join();
-        is_interrupted
+        self.join(now, is_interrupted) || is_interrupted
     }
 
     /// Tells all sockets: what is wanted, or that we held up reading.
@@ -184,6 +184,7 @@ impl Copies {
         for copy in self.copies() {
             self.on_event(now, random, (copy, Event::Timer), steps);
         }
+        self.join_all(now, false, steps);
         if self.turn.is_some_and(|turn| turn.give_up_at <= now) {
             self.give_up(now, random, steps);
         }
@@ -213,7 +214,8 @@ impl Copies {
             // One that has not joined waits for the other's time, not for ours.
             due.filter(|_| self.is_joined(turn.new)).unwrap_or(turn.give_up_at).min(turn.give_up_at)
         });
-        policies.chain(leave).chain(retry).chain(turn).min()
+        let join = self.first_join_at();
+        policies.chain(leave).chain(retry).chain(turn).chain(join).min()
     }
 
     /// The connection ends: whoever waits for the turnstile is not held up by it.
@@ -302,13 +304,11 @@ impl Copies {
             (slot.is_old, slot.event_time, slot.has_joined) = (false, None, false);
         }
         let covers = |slot: &Slot| slot.has_joined && (slot.whole.is_some() || !had_joined);
-        if is_lost && !self.slots.iter().flatten().any(covers) {
+        let is_interrupted = is_lost && !self.slots.iter().flatten().any(covers);
+        if is_interrupted {
             steps.push(Step::Interrupted);
         }
-        if self.joins_in_doubt(copy) {
-            steps.push(Step::Interrupted);
-        }
-        self.join();
+        self.join_all(now, is_interrupted, steps);
         if let Some(turn) = self.turn {
             let failed = self.slot(turn.new).is_some_and(|new| new.policy.failures() > 0);
             if failed {
@@ -322,6 +322,11 @@ impl Copies {
         }
         self.turn_if_due(now, steps);
         self.say_copies(steps);
+    }
+
+    fn join_all(&mut self, now: Duration, is_told: bool, steps: &mut Vec<Step>) {
+        let in_doubt = self.join(now, is_told);
+        steps.extend(in_doubt.then_some(Step::Interrupted));
     }
 
     /// An old socket that nobody replaces yet.

@@ -77,7 +77,8 @@ fn of_two_copies_one_may_be_cut_or_fall_silent_and_no_minute_is_provisional() {
         figure(&admin, "klagg_trades_duplicate_total") > 20.0
     });
     let from = first_whole_minute(&market, &admin);
-    // The first of them to be whole doubts what the other one had brought before it was.
+    // Where the machine is so slow that one of them lags by a second, the other one doubts at the
+    // start what it had brought.
     let before = figure(&admin, "klagg_interruptions_total");
     market.exchange().control().disconnect_oldest();
     wait_until("the copy is back", PATIENCE, || figure(&admin, "klagg_feed_connects_total") > 2.5);
