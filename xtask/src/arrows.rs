@@ -9,7 +9,7 @@ pub(crate) const ARROWS: &[(&str, &[&str])] = &[
     ("klagg-mutants", &[]),
     ("klagg-kline", &[]),
     ("klagg-symbols", &["klagg-kline", "klagg-mutants"]),
-    ("klagg-wire", &["klagg-kline"]),
+    ("klagg-wire", &["klagg-kline", "klagg-mutants"]),
     ("klagg-tape", &["klagg-kline", "klagg-wire"]),
     ("klagg-engine", &["klagg-kline", "klagg-mutants"]),
     ("klagg-store", &["klagg-kline", "klagg-mutants"]),

@@ -88,6 +88,7 @@ mod error;
 mod feed;
 mod fill;
 mod history;
+mod holding;
 mod late;
 mod levels;
 mod outgoing;

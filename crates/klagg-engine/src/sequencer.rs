@@ -95,7 +95,9 @@ impl Desk<'_> {
     /// Whether ids that are left out mean nothing. After an interruption they do, for then they
     /// may be those of trades that were missed.
     fn may_skip_ids(&self) -> bool {
-        self.rules.continuity == Continuity::Unchecked && self.cold.coverage == Coverage::Proven
+        self.rules.continuity == Continuity::Unchecked
+            && self.cold.coverage == Coverage::Proven
+            && !mutated!(RawIdsJudged)
     }
 
     /// The first trade of a symbol of which no id is known.
@@ -128,7 +130,7 @@ impl Desk<'_> {
     }
 
     /// Folds the trade whose id is next.
-    fn apply(&mut self, trade: &Trade) {
+    pub(crate) fn apply(&mut self, trade: &Trade) {
         let minute = minute_of(trade.time);
         self.slot.next_id = trade.id.next();
         let is_proof = trade.time > self.cold.doubted_until;
@@ -240,70 +242,10 @@ impl Desk<'_> {
         levels.follow(&mut self.scope, 0, &proven);
     }
 
-    fn hold(&mut self, trade: &Trade, clock: Option<UnixMillis>) {
-        let held = &mut self.cold.held;
-        let at = held.partition_point(|other| other.id < trade.id);
-        if held.get(at).is_some_and(|other| other.id == trade.id) {
-            self.scope.out.counters.duplicates += 1;
-            return;
-        }
-        let now = clock.map_or(trade.time, |clock| clock.max(trade.time));
-        if held.is_empty() {
-            self.cold.held_until = now.plus(self.rules.hold_ms);
-        }
-        held.insert(at, *trade);
-        self.scope.out.counters.held += 1;
-        if held.len() >= self.rules.held_max || now >= self.cold.held_until {
-            self.release_first(now);
-        }
-    }
-
-    /// Applies held trades as long as the next one is there.
-    fn apply_held(&mut self) {
-        while let Some(trade) = self.cold.held.front().copied() {
-            if trade.id > self.slot.next_id {
-                return;
-            }
-            self.cold.held.pop_front();
-            if trade.id < self.slot.next_id {
-                self.scope.out.counters.duplicates += 1;
-            } else {
-                self.apply(&trade);
-            }
-        }
-        self.cold.held_until = UnixMillis(i64::MAX);
-    }
-
-    /// Gives the first hole up; a second one behind it gets its own time.
-    fn release_first(&mut self, now: UnixMillis) {
-        let Some(first) = self.cold.held.front().copied() else { return };
-        self.give_up_hole(&first);
-        self.cold.held_until = now.plus(self.rules.hold_ms);
-        self.apply_held();
-    }
-
-    /// Gives up holes whose time has come. Whether none is left.
-    pub(crate) fn release_until(&mut self, now: UnixMillis) -> bool {
-        while !self.cold.held.is_empty() && self.cold.held_until <= now && !mutated!(HeldForever) {
-            self.release_first(now);
-        }
-        self.refresh_span();
-        self.cold.held.is_empty()
-    }
-
-    /// Gives up every hole: nothing will fill them any more.
-    pub(crate) fn release_all(&mut self) {
-        while let Some(first) = self.cold.held.front().copied() {
-            self.give_up_hole(&first);
-            self.apply_held();
-        }
-        self.refresh_span();
-    }
-
     /// Takes `trade` as the next one although ids before it are missing: every minute from the
     /// last trade to this one is provisional, whether closed since or not yet. Unless the ids that
     /// are left out mean nothing.
-    fn give_up_hole(&mut self, trade: &Trade) {
+    pub(crate) fn give_up_hole(&mut self, trade: &Trade) {
         let next = self.slot.next_id;
         debug_assert!(trade.id > next);
         if self.may_skip_ids() {

@@ -100,7 +100,11 @@ impl Desk<'_> {
             if minute < position || refused {
                 return true;
             }
-            if self.cold.coverage == Coverage::Proven {
+            // Of the open minute itself it may show that none of its trades passed unseen.
+            let shows_all = minute == position
+                && record.status == KlineStatus::Confirmed
+                && record.kline.same_values(&self.slot.open);
+            if self.cold.coverage == Coverage::Proven && !shows_all {
                 self.cold.coverage = Coverage::Interrupted;
             }
             if holds_trades {

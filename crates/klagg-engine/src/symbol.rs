@@ -122,6 +122,14 @@ pub(crate) enum Copies {
     Several,
 }
 
+/// A trade behind a hole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) trade: Trade,
+    /// Exchange time at which it came.
+    pub(crate) since: UnixMillis,
+}
+
 /// What neither a trade nor a plain close touches.
 #[derive(Debug)]
 pub(crate) struct Cold {
@@ -140,8 +148,8 @@ pub(crate) struct Cold {
     /// Whether minutes were closed that the next trade may still prove.
     pub(crate) has_unproven: bool,
     /// Trades behind a hole that may still be filled, ascending by id.
-    pub(crate) held: VecDeque<Trade>,
-    /// Exchange time at which the hole is given up.
+    pub(crate) held: VecDeque<Held>,
+    /// Exchange time at which the first hole is given up.
     pub(crate) held_until: UnixMillis,
     /// Holes that were given up.
     pub(crate) gaps: Gaps,

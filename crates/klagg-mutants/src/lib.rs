@@ -61,6 +61,8 @@ mutants! {
     RotationBreaks "an old socket is closed before the new one delivers",
     CursorSkips "a reader of changes that was overtaken is not told",
     OtherMarketTaken "contracts of the other market are followed as well",
+    OffMarketFolded "fills of no order book are folded like those of the market",
+    RawIdsJudged "ids that fills leave out count as holes",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

@@ -4,6 +4,7 @@
 //! age at which it cuts, weights, bans. What a fault does to a frame is decided by a hash of the
 //! frame, so that the other faults of a plan do not change it.
 
+mod frame;
 pub(crate) mod rest;
 mod trouble;
 pub(crate) mod weights;
@@ -12,9 +13,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::agenda::Millis;
+use crate::exchange::frame::Print;
+pub(crate) use crate::exchange::frame::{Delivery, Frame, MiniTickers};
 use crate::exchange::rest::Rest;
 pub(crate) use crate::exchange::trouble::Troubles;
-use crate::market::Listing;
+use crate::market::{Aggregate, Listing};
 use crate::plan::Kind;
 use crate::random::at as chance_at;
 use crate::scenario::Scenario;
@@ -29,35 +32,6 @@ pub(crate) const STREAMS_MAX: usize = 64;
 
 /// The number of a socket: never used twice in a run.
 pub(crate) type SocketId = u32;
-
-/// What the exchange sends.
-#[derive(Debug, Clone)]
-pub(crate) enum Frame {
-    /// An aggregate: the listing and its place in it.
-    Trade { listing: u16, at: u32 },
-    /// Last prices of symbols that changed: the listing, the price, the event time.
-    MiniTickers(Rc<MiniTickers>),
-    /// A contract's status has changed.
-    ContractInfo { listing: u16, event_time: Millis },
-    /// A request was acknowledged: proves nothing.
-    Ack(u64),
-    /// The answer to a ping.
-    Pong,
-}
-
-/// A frame of `!miniTicker@arr`.
-#[derive(Debug)]
-pub(crate) struct MiniTickers {
-    pub(crate) event_time: Millis,
-    pub(crate) rows: Vec<(u16, i64)>,
-}
-
-/// What is to happen to a socket, and when.
-#[derive(Debug)]
-pub(crate) enum Delivery {
-    Frame(Frame),
-    Closed,
-}
 
 #[derive(Debug)]
 struct Socket {
@@ -93,8 +67,8 @@ pub(crate) struct Exchange {
     pub(crate) rest: Rest,
     sockets: BTreeMap<SocketId, Socket>,
     next_socket: SocketId,
-    /// All aggregates in the order in which they are sent: the listing and the place in it.
-    emissions: Vec<(Millis, u16, u32)>,
+    /// All that streams carry in the order in which it is sent.
+    emissions: Vec<(Millis, u16, Print)>,
     emitted: usize,
     last_prices: Vec<i64>,
     told_prices: Vec<i64>,
@@ -112,10 +86,11 @@ impl Exchange {
         let mut emissions = Vec::new();
         for (number, listing) in scenario.listings.iter().enumerate() {
             let number = u16::try_from(number).expect("few listings");
-            let from = listing.sent_before(scenario.start);
-            let sent = listing.aggregates[from..].iter().zip(from..);
-            let place = |at: usize| u32::try_from(at).expect("few aggregates");
-            emissions.extend(sent.map(|(of, at)| (of.sent, number, place(at))));
+            let is_due = |(_, of): &(u32, &Aggregate)| of.sent > scenario.start;
+            let sent = (0..).zip(&listing.aggregates).filter(is_due);
+            emissions.extend(sent.map(|(at, of)| (of.sent, number, Print::Trade(at))));
+            let sent = (0..).zip(&listing.off_market).filter(is_due);
+            emissions.extend(sent.map(|(at, of)| (of.sent, number, Print::OffMarket(at))));
         }
         emissions.sort_unstable();
         let count = scenario.listings.len();
@@ -242,9 +217,13 @@ impl Exchange {
         listings: &[Listing],
         out: &mut Vec<(Millis, SocketId, Delivery)>,
     ) {
-        let Some(&(_, listing, at)) = self.emissions.get(self.emitted) else { return };
+        let Some(&(_, listing, print)) = self.emissions.get(self.emitted) else { return };
         self.emitted += 1;
         let of = &listings[usize::from(listing)];
+        let at = match print {
+            Print::Trade(at) => at,
+            Print::OffMarket(at) => return self.emit_off_market(now, (listing, at), of, out),
+        };
         self.last_prices[usize::from(listing)] = of.aggregates[at as usize].price;
         if !self.sockets.values().any(|socket| socket.wants(&of.terms.name)) {
             self.unwanted.push((listing, at));
@@ -256,6 +235,21 @@ impl Exchange {
         }
         let frame = Frame::Trade { listing, at };
         let place = u64::from(listing) << 32 | u64::from(at);
+        self.send(now, &frame, place, |socket| socket.names.contains(&of.terms.name), out);
+    }
+
+    fn emit_off_market(
+        &mut self,
+        now: Millis,
+        (listing, at): (u16, u32),
+        of: &Listing,
+        out: &mut Vec<(Millis, SocketId, Delivery)>,
+    ) {
+        if self.troubles.is_on_for(Kind::SilentSymbol, now, u32::from(listing)) {
+            return;
+        }
+        let frame = Frame::OffMarket { listing, at };
+        let place = 1 << 63 | u64::from(listing) << 32 | u64::from(at);
         self.send(now, &frame, place, |socket| socket.names.contains(&of.terms.name), out);
     }
 
@@ -327,7 +321,7 @@ impl Exchange {
                 in_order
             };
             let lagging = match *frame {
-                Frame::Trade { listing, .. } => {
+                Frame::Trade { listing, .. } | Frame::OffMarket { listing, .. } => {
                     self.troubles.until_for(Kind::HeldSymbol, now, u32::from(listing))
                 }
                 _ => None,

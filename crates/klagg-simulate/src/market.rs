@@ -5,6 +5,8 @@
 //! Raw ids are burnt now and then. Each listing draws from its own numbers, so that a fault plan
 //! that lists one symbol less leaves the others as they were.
 
+mod fills;
+
 use crate::agenda::Millis;
 use crate::random::Random;
 
@@ -24,7 +26,7 @@ pub(crate) struct Fill {
     pub(crate) buy: bool,
 }
 
-/// The fills of one order at one price.
+/// What the exchange sends of a trade: the fills of one order at one price, or a single fill.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Aggregate {
     pub(crate) id: i64,
@@ -67,7 +69,10 @@ pub(crate) struct Terms {
 pub(crate) struct Listing {
     pub(crate) terms: Terms,
     pub(crate) fills: Vec<Fill>,
+    /// What its stream carries, ascending by id and time: aggregates, or its fills one by one.
     pub(crate) aggregates: Vec<Aggregate>,
+    /// Prints of no order book between its fills: none among aggregates.
+    pub(crate) off_market: Vec<Aggregate>,
 }
 
 impl Listing {
@@ -89,7 +94,8 @@ impl Listing {
             let last = making.order(at, terms.ends_at);
             at = making.next_time(last, terms.brisk_from);
         }
-        Self { terms, fills: making.fills, aggregates: making.aggregates }
+        let Making { fills, aggregates, .. } = making;
+        Self { terms, fills, aggregates, off_market: Vec::new() }
     }
 
     /// Time of the first fill.
@@ -97,9 +103,14 @@ impl Listing {
         self.fills.first().map(|fill| fill.time)
     }
 
-    /// The aggregate with this id: they are numbered from 1.
+    /// The aggregate with this id.
     pub(crate) fn aggregate(&self, id: i64) -> Option<&Aggregate> {
-        self.aggregates.get(usize::try_from(id - 1).ok()?)
+        self.aggregates.get(self.place(id)?)
+    }
+
+    /// Where the aggregate with this id stands among all.
+    pub(crate) fn place(&self, id: i64) -> Option<usize> {
+        self.aggregates.binary_search_by_key(&id, |of| of.id).ok()
     }
 
     /// How many aggregates the exchange has sent before `now`.

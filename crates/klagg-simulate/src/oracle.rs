@@ -5,6 +5,8 @@
 
 mod arrivals;
 mod closed;
+mod doubt;
+mod fills;
 mod shown;
 mod silence;
 mod slots;
@@ -21,6 +23,7 @@ use crate::agenda::Millis;
 use crate::disk::Disk;
 use crate::market::Listing;
 use crate::oracle::arrivals::Arrivals;
+use crate::oracle::doubt::Doubts;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
 use crate::outcome::{Rule, Violation};
@@ -41,7 +44,10 @@ pub(crate) struct Oracle {
     violation: Option<Violation>,
     /// By symbol number: which listing it is.
     listings: Vec<u16>,
+    connections: usize,
+    workers: usize,
     arrivals: Arrivals,
+    doubts: Doubts,
     signs: Signs,
     slots: Slots,
     /// Where the history's change log was read up to.
@@ -64,7 +70,10 @@ impl Oracle {
         Self {
             violation: None,
             listings: Vec::new(),
+            connections: scenario.connections,
+            workers: scenario.workers,
             arrivals: Arrivals::new(scenario),
+            doubts: Doubts::new(scenario),
             signs: Signs::new(scenario),
             slots: Slots::default(),
             cursor: 0,
@@ -106,6 +115,7 @@ impl Oracle {
     /// A new process has started on this disk.
     pub(crate) fn started(&mut self, disk: &Disk) {
         self.arrivals.forget();
+        self.doubts.forget();
         self.signs.forget();
         self.slots = Slots::default();
         (self.cursor, self.slow_cursor) = (0, 0);
@@ -178,7 +188,7 @@ impl Oracle {
     /// (`a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it`).
     pub(crate) fn delivered(&mut self, symbol: SymbolId, listing: u16, id: i64, now: Millis) {
         if self.listings.get(symbol.index()) == Some(&listing) {
-            self.arrivals.trade(listing, id, now);
+            self.came(symbol, (listing, id), now);
         }
     }
 
@@ -186,7 +196,7 @@ impl Oracle {
     pub(crate) fn filled(&mut self, symbol: SymbolId, trades: &[Trade], now: Millis) {
         if let Some(&listing) = self.listings.get(symbol.index()) {
             for trade in trades {
-                self.arrivals.trade(listing, trade.id.0, now);
+                self.came(symbol, (listing, trade.id.0), now);
             }
         }
     }
@@ -194,6 +204,8 @@ impl Oracle {
     /// A feed was said to be interrupted.
     pub(crate) fn interrupted(&mut self, feed: usize) {
         self.arrivals.cut(feed);
+        let connections = self.connections;
+        self.disturb(Millis::MIN, |number| number % connections == feed);
     }
 
     /// A feed is whole: its times may close minutes.
@@ -204,6 +216,7 @@ impl Oracle {
     /// A worker broke, and rests.
     pub(crate) fn broke(&mut self, worker: usize, until: Millis) {
         self.arrivals.broke(worker, until);
+        self.stood_still(worker, until);
     }
 
     /// A feed's time was handed to the engine.
@@ -239,6 +252,9 @@ impl Oracle {
             *hash = mix(*hash ^ fingerprint(change.symbol, &record));
             self.record(scenario, change.symbol, period, &record);
             self.must_not_fall((change.symbol, period, change.open_time.0), &record);
+            if period == Period::M1 {
+                self.must_have_a_cause(change.symbol, &record);
+            }
         }
         self.changes = changes;
         self.lag(now, klines, process, scenario);

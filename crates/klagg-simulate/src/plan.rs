@@ -87,11 +87,14 @@ pub enum Kind {
     Watched,
     /// No fault: a message names one stream, as if there were hundreds.
     ShortMessages,
+    /// No fault: the stream carries fills one by one, not aggregates, and beside them prints of no
+    /// order book.
+    RawFills,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Disconnect,
         Self::HalfOpen,
         Self::NoConnect,
@@ -129,6 +132,7 @@ impl Kind {
         Self::Steady,
         Self::Watched,
         Self::ShortMessages,
+        Self::RawFills,
     ];
 }
 

@@ -18,6 +18,7 @@ use klagg_engine::{Continuity, EngineConfig, FeedId, HistoryConfig, SequencerCon
 use klagg_gateway::GatewayConfig;
 use klagg_kline::SymbolId;
 use klagg_symbols::SymbolIndex;
+use klagg_wire::Decoder;
 
 use crate::agenda::{Alarm, Millis};
 use crate::disk::Disk;
@@ -56,6 +57,11 @@ pub(crate) struct Process {
     pub(crate) workers: Vec<Worker>,
     pub(crate) gateway: Gateway,
     pub(crate) connections: Vec<Connection>,
+    /// How many of them carry trades: the first ones.
+    pub(crate) carriers: usize,
+    is_raw: bool,
+    /// Reads the text of fills.
+    pub(crate) decoder: Decoder,
     pub(crate) turnstile: Turnstile,
     pub(crate) silence: Silence,
     pub(crate) client: Client,
@@ -80,6 +86,7 @@ impl Process {
     pub(crate) fn start(scenario: &Scenario, disk: &Disk, now: Millis, skew: Millis) -> Self {
         let entries = disk.symbols.iter().map(klagg_backfill::entry).collect();
         let index = SymbolIndex::from_entries(entries, SYMBOLS_MAX).expect("the store is in order");
+        let is_raw = scenario.is_raw;
         let engine = EngineConfig {
             periods: scenario.periods.clone(),
             workers: scenario.workers,
@@ -88,7 +95,7 @@ impl Process {
             batch_trades: 1,
             close_grace_ms: 500,
             sequencer: SequencerConfig {
-                continuity: Continuity::Checked,
+                continuity: if is_raw { Continuity::Unchecked } else { Continuity::Checked },
                 held_max: 64,
                 hold_ms: scenario.hold_ms,
             },
@@ -110,13 +117,6 @@ impl Process {
             symbols_max: SYMBOLS_MAX,
             periods: scenario.periods.clone(),
         };
-        let connection = |number: usize| {
-            let mut streams = vec![stream_of(streams::CANARY)];
-            if number == 0 {
-                streams.extend(market_streams());
-            }
-            Connection::new(FeedId(u16::try_from(number).unwrap_or(0)), scenario, streams)
-        };
         Self {
             stage: Stage::Clock,
             clock: Clock::start(now, skew),
@@ -126,7 +126,10 @@ impl Process {
             backfill: Backfill::new(scenario, history.1.clone()),
             writer: Writer::new(history.1.clone(), scenario.periods.clone()),
             gateway: Gateway::new(&gateway, scenario.workers, history),
-            connections: (0..scenario.connections).map(connection).collect(),
+            connections: connections(scenario),
+            carriers: scenario.connections,
+            is_raw,
+            decoder: Decoder::new(),
             turnstile: Turnstile::new(timing(scenario.names_per_subscribe).rotation_gap),
             silence: Silence::new(),
             client: Client::new(scenario.weight_limit),
@@ -151,7 +154,12 @@ impl Process {
 
     /// The connection that carries a symbol.
     pub(crate) fn connection_of(&self, symbol: SymbolId) -> usize {
-        symbol.index() % self.connections.len()
+        symbol.index() % self.carriers
+    }
+
+    /// The stream of a symbol.
+    pub(crate) fn stream_of(&self, name: &str) -> String {
+        stream_of(name, self.is_raw)
     }
 
     /// Whether it says that a symbol's feed does not deliver.
@@ -182,7 +190,7 @@ impl Process {
             };
             self.worker_of(id).command(now, Command::Add(spec));
             self.connections[connection].owned.push(id);
-            streams[connection].push(stream_of(&entry.name));
+            streams[connection].push(self.stream_of(&entry.name));
             self.followed.insert(id);
         }
         streams
@@ -196,13 +204,32 @@ impl Process {
             let connection = self.connection_of(id);
             self.connections[connection].owned.retain(|&of| of != id);
             if let Some(entry) = table.entry(id) {
-                streams[connection].push(stream_of(&entry.name));
+                streams[connection].push(self.stream_of(&entry.name));
             }
             self.worker_of(id).command(now, Command::Retire(id));
             self.followed.remove(&id);
         }
         streams
     }
+}
+
+/// The connections that carry trades, and the market's own streams on the first of them; or, where
+/// fills come over another path, on one behind them.
+fn connections(scenario: &Scenario) -> Vec<Connection> {
+    let is_raw = scenario.is_raw;
+    let connection = |number: usize| {
+        let has_canary = number < scenario.connections;
+        let mut streams = Vec::new();
+        if has_canary {
+            streams.push(stream_of(streams::CANARY, is_raw));
+        }
+        if number == if is_raw { scenario.connections } else { 0 } {
+            streams.extend(market_streams());
+        }
+        let feed = FeedId(u16::try_from(number).unwrap_or(0));
+        Connection::new(feed, scenario, (streams, has_canary))
+    };
+    (0..scenario.all_connections()).map(connection).collect()
 }
 
 /// The product's numbers, those of minutes scaled to a run.

@@ -29,6 +29,7 @@ pub(crate) struct Scenario {
     /// Klines kept in memory, by period.
     pub(crate) capacity: Vec<usize>,
     pub(crate) workers: usize,
+    /// Connections that carry trades.
     pub(crate) connections: usize,
     /// Whether every stream comes on two connections.
     pub(crate) redundant: bool,
@@ -42,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) weight_limit: u32,
     /// Whether the canary never pauses.
     pub(crate) is_steady: bool,
+    /// Whether the stream carries fills one by one.
+    pub(crate) is_raw: bool,
     /// Streams named in one message.
     pub(crate) names_per_subscribe: usize,
     /// Symbols that people look at: their holes are filled trade by trade.
@@ -87,6 +90,7 @@ impl Scenario {
             weight_limit: u32::try_from(random.between(110, 300)).unwrap_or(300),
             names_per_subscribe: if plan.has(Kind::ShortMessages) { 1 } else { 3 },
             is_steady: plan.has(Kind::Steady),
+            is_raw: plan.has(Kind::RawFills),
             watched: Vec::new(),
             listings: Vec::new(),
         };
@@ -104,6 +108,12 @@ impl Scenario {
         let names = self.listings.iter().map(|of| of.terms.name.clone()).take(16);
         self.watched =
             names.enumerate().filter(|&(at, _)| is_watched(at)).map(|(_, of)| of).collect();
+    }
+
+    /// All connections: fills come over a path that does not carry the market's own streams, which
+    /// have one of their own.
+    pub(crate) fn all_connections(&self) -> usize {
+        self.connections + usize::from(self.is_raw)
     }
 
     /// Exchange time of the end.
@@ -129,8 +139,15 @@ impl Scenario {
         }
         self.listings_of_faults(plan, &mut terms);
         let seed = self.seed;
-        let listing = |(number, terms): (usize, Terms)| Listing::new(seed, number as u64, terms);
-        self.listings = terms.into_iter().enumerate().map(listing).collect();
+        let is_raw = self.is_raw;
+        let listing = |(number, terms): (u64, Terms)| {
+            let mut listing = Listing::new(seed, number, terms);
+            if is_raw {
+                listing.send_fills(seed, number);
+            }
+            listing
+        };
+        self.listings = (0..).zip(terms).map(listing).collect();
         self.listings.retain(|listing| !listing.fills.is_empty());
     }
 

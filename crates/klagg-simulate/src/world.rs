@@ -8,6 +8,7 @@ mod backfill;
 mod end;
 mod faults;
 mod feed;
+mod fills;
 mod frames;
 mod life;
 mod listings;

@@ -318,3 +318,15 @@ fn a_socket_that_joins_first_doubts_what_another_one_has_brought_before_it() {
     ];
     holds(435_636, &faults);
 }
+
+#[test]
+fn many_ids_that_fills_leave_out_do_not_hold_a_symbol_back_for_ever_longer() {
+    holds(183, &[fault(0, Kind::RawFills, 37_678, 0)]);
+    holds(202, &[fault(0, Kind::Steady, 54_342, 0), fault(0, Kind::RawFills, 62_456, 0)]);
+}
+
+#[test]
+fn a_quiet_minute_that_is_confirmed_early_gives_no_doubt_of_the_next_one() {
+    holds(2_120, &[fault(0, Kind::Steady, 53_605, 0)]);
+    holds(2_336, &[fault(0, Kind::Steady, 55_342, 0)]);
+}

@@ -137,7 +137,7 @@ fn raw_trade<'i>(payload: Json<'_, 'i>) -> Result<StreamEvent<'i>, WireError> {
     let [event_time, time, symbol, id, price, quantity, origin, maker, st] =
         payload.fields(names, Row::NONE)?;
     let (symbol, event_time, id) = (symbol.symbol()?, event_time.time()?, id.id()?);
-    if origin.text()? != "MARKET" {
+    if origin.text()? != "MARKET" && !mutated!(OffMarketFolded) {
         return Ok(StreamEvent::OffMarketTrade { symbol, id: TradeId(id), event_time });
     }
     let trade = Trade::new(

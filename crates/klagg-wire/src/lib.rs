@@ -30,6 +30,20 @@
 //! # Ok::<(), klagg_wire::WireError>(())
 //! ```
 
+/// Whether a seeded bug is switched on: never, but in the simulation's own build.
+#[cfg(feature = "mutants")]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        klagg_mutants::is_active(klagg_mutants::Mutant::$mutant)
+    };
+}
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutated {
+    ($mutant:ident) => {
+        false
+    };
+}
+
 mod decoder;
 pub mod encode;
 mod error;

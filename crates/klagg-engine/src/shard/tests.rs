@@ -1,6 +1,7 @@
 //! What a shard makes of trades, times and supplies, told in minutes.
 
 mod fills;
+mod holding;
 mod recover;
 mod sequence;
 mod supplies;

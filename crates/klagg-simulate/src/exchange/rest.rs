@@ -87,6 +87,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) weight: u32,
     pub(crate) seed: u64,
     pub(crate) listings: &'a [Listing],
+    /// Whether we fold fills, whose ids are not those of aggregates.
+    pub(crate) is_raw: bool,
     pub(crate) troubles: &'a Troubles,
 }
 
@@ -133,6 +135,11 @@ impl Rest {
                     Reply::Klines(klines)
                 }
             }
+            Ask::Trades { name, .. } if asked.is_raw => {
+                let what = format!("asked for aggregates of {name} where fills are folded");
+                self.weights.broken.push(what);
+                return (Reply::Refused, Some(used));
+            }
             Ask::Trades { name, from_id, limit } => {
                 let Some(listing) = listed(asked.listings, name, now) else {
                     return (Reply::Refused, Some(used));
@@ -171,6 +178,11 @@ fn publication_lag(seed: u64, minute: Millis) -> Millis {
 /// When perpetual contracts are delivered.
 pub(crate) const PERPETUAL: Millis = 4_133_404_800_000;
 
+/// Decimals of all prices and quantities.
+pub(crate) fn precision() -> Precision {
+    Precision::new(2, 3).expect("within bounds")
+}
+
 /// What the exchange calls the state of a contract.
 pub(crate) const fn status(terms: &Terms, now: Millis) -> &'static str {
     if now < terms.ends_at { "TRADING" } else { "SETTLING" }
@@ -190,7 +202,7 @@ fn info(now: Millis, listings: &[Listing]) -> ExchangeInfo {
             margin_asset: "USDT".to_owned(),
             onboard_time: UnixMillis(terms.listed_at),
             delivery_time: UnixMillis(PERPETUAL),
-            precision: Precision::new(2, 3).expect("within bounds"),
+            precision: precision(),
             tick_size: None,
             step_size: None,
         });
@@ -215,7 +227,7 @@ fn nobodys(now: Millis) -> impl Iterator<Item = SymbolInfo> {
         margin_asset: "OLD0".to_owned(),
         onboard_time: UnixMillis(now - 3_600_000),
         delivery_time: UnixMillis(PERPETUAL),
-        precision: Precision::new(2, 3).expect("within bounds"),
+        precision: precision(),
         tick_size: None,
         step_size: None,
     })

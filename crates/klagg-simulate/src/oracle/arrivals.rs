@@ -1,17 +1,22 @@
 //! What was handed to the engine, in which order: what anybody could know.
 
 use crate::agenda::Millis;
+use crate::market::Listing;
 use crate::scenario::Scenario;
 
 /// A frame that was on its way when its feed was cut.
 const CUT_SLACK: Millis = 1_000;
 /// Never handed over.
-const NEVER: u64 = u64::MAX;
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// The order in which trades and times were handed to the engine of this process.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     next: u64,
+    /// By listing: the ids of its aggregates.
+    ids: Vec<Vec<i64>>,
+    /// Their times.
+    times: Vec<Vec<Millis>>,
     /// By listing and aggregate: its place in the order.
     trades: Vec<Vec<u64>>,
     /// By listing and aggregate: whether it was sent while no socket that lived was to carry it.
@@ -32,18 +37,22 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     pub(crate) fn new(scenario: &Scenario) -> Self {
+        let ids = |of: &Listing| of.aggregates.iter().map(|of| of.id).collect();
+        let times = |of: &Listing| of.aggregates.iter().map(|of| of.time).collect();
         let trades = scenario.listings.iter().map(|of| vec![NEVER; of.aggregates.len()]);
         let none = scenario.listings.iter().map(|of| vec![false; of.aggregates.len()]);
         Self {
             next: 0,
+            times: scenario.listings.iter().map(times).collect(),
+            ids: scenario.listings.iter().map(ids).collect(),
             unwanted: none.clone().collect(),
             withheld: none.collect(),
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
-            interrupted: vec![Millis::MAX; scenario.connections],
-            cuts: vec![Vec::new(); scenario.connections],
+            interrupted: vec![Millis::MAX; scenario.all_connections()],
+            cuts: vec![Vec::new(); scenario.all_connections()],
             broken: vec![0; scenario.workers],
-            watermarks: vec![Vec::new(); scenario.connections],
+            watermarks: vec![Vec::new(); scenario.all_connections()],
         }
     }
 
@@ -56,15 +65,19 @@ impl Arrivals {
         self.watermarks.iter_mut().for_each(Vec::clear);
     }
 
-    pub(crate) fn trade(&mut self, listing: u16, id: i64, now: Millis) {
+    /// A trade came. If it had not come before, gives where it stands among all, and its time.
+    pub(crate) fn trade(&mut self, listing: u16, id: i64, now: Millis) -> Option<(usize, Millis)> {
         self.next += 1;
+        // What is no trade of the market has no place.
+        let place = self.at(listing, id)?;
         let listing = usize::from(listing);
-        let place = usize::try_from(id - 1).unwrap_or(0);
         let at = &mut self.trades[listing][place];
+        let is_new = *at == NEVER;
         *at = (*at).min(self.next);
         if id > self.newest[listing].0 {
             self.newest[listing] = (id, now);
         }
+        is_new.then_some((place, self.times[listing][place]))
     }
 
     /// A feed was cut off.
@@ -79,6 +92,11 @@ impl Arrivals {
     /// behind the second says nothing of a minute that closed there.
     pub(crate) fn was_cut_between(&self, feed: usize, (from, until): (u64, u64)) -> bool {
         self.cuts[feed].iter().any(|&cut| from < cut && cut < until)
+    }
+
+    /// Where an aggregate stands among all of its listing.
+    fn at(&self, listing: u16, id: i64) -> Option<usize> {
+        self.ids[usize::from(listing)].binary_search(&id).ok()
     }
 
     /// Whether a worker rested at `at` or later, after it broke.
@@ -124,8 +142,7 @@ impl Arrivals {
 
     /// The place of an aggregate in the order.
     pub(crate) fn place(&self, listing: u16, id: i64) -> u64 {
-        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
-        self.trades[usize::from(listing)].get(place).copied().unwrap_or(NEVER)
+        self.at(listing, id).map_or(NEVER, |at| self.trades[usize::from(listing)][at])
     }
 
     /// Nobody was there for an aggregate.
@@ -135,8 +152,7 @@ impl Arrivals {
 
     /// Whether nobody was there for an aggregate: we know that ourselves.
     pub(crate) fn is_unwanted(&self, listing: u16, id: i64) -> bool {
-        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
-        self.unwanted[usize::from(listing)].get(place).copied().unwrap_or(false)
+        self.at(listing, id).is_some_and(|at| self.unwanted[usize::from(listing)][at])
     }
 
     /// A stream that nobody could know to be dead left an aggregate out.
@@ -146,8 +162,7 @@ impl Arrivals {
 
     /// Whether a stream left an aggregate out that nobody could know to be dead.
     pub(crate) fn is_withheld(&self, listing: u16, id: i64) -> bool {
-        let place = usize::try_from(id - 1).unwrap_or(usize::MAX);
-        self.withheld[usize::from(listing)].get(place).copied().unwrap_or(false)
+        self.at(listing, id).is_some_and(|at| self.withheld[usize::from(listing)][at])
     }
 
     /// Whether an aggregate was never handed over.

@@ -43,7 +43,7 @@ impl Oracle {
         let passes = if period == Period::M1 {
             self.lacks_only_the_unknown((symbol, listing), scenario, kline)
         } else {
-            self.is_made_of_minutes((symbol, listing), (open, until), &told)
+            self.is_made_of_minutes((symbol, listing), scenario, (open, until), &told)
         };
         if passes {
             self.accepted.insert(place, *kline);
@@ -62,6 +62,9 @@ impl Oracle {
         scenario: &Scenario,
         kline: &Kline,
     ) -> bool {
+        if scenario.is_raw {
+            return self.lacks_only_what_no_id_tells((symbol, listing), scenario, kline);
+        }
         let (open, until) = (kline.open_time.0, kline.open_time.0 + MINUTE);
         let last = if kline.has_ids() { kline.last_id.0 } else { i64::MIN };
         let fold = of_aggregates(listing, open, until, |id| id <= last);
@@ -88,7 +91,7 @@ impl Oracle {
         let Some(&number) = self.listings.get(symbol.index()) else { return false };
         let feed = symbol.index() % scenario.connections;
         let closed_at = self.arrivals.reached(feed, until + GRACE);
-        let later = listing.aggregates[usize::try_from(missing.id - 1).unwrap_or(0)..].iter();
+        let later = listing.aggregates[listing.place(missing.id).unwrap_or(0)..].iter();
         let mut later = later.take(400);
         !self.arrivals.is_unwanted(number, missing.id)
             && later.all(|of| self.arrivals.place(number, of.id) > closed_at)
@@ -121,10 +124,22 @@ impl Oracle {
         !is_told && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 
+    /// What a minute of fills may have closed as, if its official kline came before anybody saw it.
+    fn unseen(
+        &self,
+        (symbol, listing): (SymbolId, &Listing),
+        scenario: &Scenario,
+        minute: (Millis, bool),
+    ) -> Option<Truth> {
+        let is_raw = scenario.is_raw;
+        is_raw.then(|| self.of_known_fills((symbol, listing), scenario, minute)).flatten()
+    }
+
     /// Whether a longer kline is the sum of minutes, each official or a fold.
     fn is_made_of_minutes(
         &self,
         (symbol, listing): (SymbolId, &Listing),
+        scenario: &Scenario,
         (open, until): (Millis, Millis),
         told: &Truth,
     ) -> bool {
@@ -138,6 +153,8 @@ impl Oracle {
                 official(listing, minute, end, Millis::MAX),
                 of_aggregates(listing, minute, end, |_| true),
                 accepted,
+                self.unseen((symbol, listing), scenario, (minute, false)),
+                self.unseen((symbol, listing), scenario, (minute, true)),
             ]
             .into_iter()
             .flatten()

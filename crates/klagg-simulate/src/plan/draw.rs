@@ -49,7 +49,7 @@ const fn of(kind: Kind) -> Draw {
         Kind::HeldSymbol => draw(3, 1_000, 40_000),
         Kind::Failing => draw(3, 200, 9_000),
         // Drawn by themselves.
-        Kind::Steady | Kind::Watched | Kind::ShortMessages => draw(0, 0, 0),
+        Kind::Steady | Kind::Watched | Kind::ShortMessages | Kind::RawFills => draw(0, 0, 0),
     }
 }
 
@@ -81,7 +81,13 @@ pub(super) fn faults(seed: u64) -> Vec<Fault> {
 /// What a run is like besides: from numbers of its own, so that the faults stay what they were.
 fn besides(seed: u64) -> impl Iterator<Item = Fault> {
     let mut random = Random::new(seed, 0xfa18);
-    let all = [(Kind::Steady, 600), (Kind::Watched, 500), (Kind::ShortMessages, 500)];
+    // What is added stands last: the others stay what they were.
+    let all = [
+        (Kind::Steady, 600),
+        (Kind::Watched, 500),
+        (Kind::ShortMessages, 500),
+        (Kind::RawFills, 300),
+    ];
     all.into_iter().filter_map(move |(kind, often)| {
         let target = u32::try_from(random.below(1 << 16)).unwrap_or(0);
         random.per_mille(often).then_some(Fault { at: 0, kind, target, amount: 0 })

@@ -64,10 +64,15 @@ pub(crate) fn timing(names_per_subscribe: usize) -> StreamTiming {
 }
 
 impl Connection {
-    pub(crate) fn new(feed: FeedId, scenario: &Scenario, streams: Vec<String>) -> Self {
+    /// `has_canary`: that it carries the symbol that always trades.
+    pub(crate) fn new(
+        feed: FeedId,
+        scenario: &Scenario,
+        (streams, has_canary): (Vec<String>, bool),
+    ) -> Self {
         let copies = if scenario.redundant { 2 } else { 1 };
         let timing = timing(scenario.names_per_subscribe);
-        let copies = Copies::new(timing, copies, true, streams);
+        let copies = Copies::new(timing, copies, has_canary, streams);
         Self {
             lines: std::iter::repeat_with(Line::default).take(copies.slots()).collect(),
             copies,
@@ -100,12 +105,13 @@ pub(crate) fn source(name: &str) -> Source {
 /// The symbol that always trades.
 pub(crate) const CANARY: &str = "OLD0USDT";
 
-/// The stream of a symbol's aggregates.
-pub(crate) fn stream_of(name: &str) -> String {
-    format!("{}@aggTrade", name.to_ascii_lowercase())
+/// The stream of a symbol's aggregates, or of its fills.
+pub(crate) fn stream_of(name: &str, is_raw: bool) -> String {
+    let kind = if is_raw { "trade" } else { "aggTrade" };
+    format!("{}@{kind}", name.to_ascii_lowercase())
 }
 
-/// The streams of the whole market, on the first connection.
+/// The streams of the whole market: on the first connection, or on one of their own.
 pub(crate) fn market_streams() -> [String; 2] {
     ["!miniTicker@arr".to_owned(), "!contractInfo".to_owned()]
 }

@@ -76,6 +76,9 @@ impl World {
                 }
                 Action::Supply { symbol, index, records } => {
                     let now = self.now;
+                    if index == 0 {
+                        self.oracle.supplied(symbol, &records, (now, &self.scenario));
+                    }
                     process.worker_of(symbol).command(now, Command::Supply(symbol, index, records));
                 }
                 Action::Fill { symbol, trades } => {

@@ -70,7 +70,8 @@ impl World {
             | Kind::Relisting
             | Kind::Steady
             | Kind::Watched
-            | Kind::ShortMessages => {}
+            | Kind::ShortMessages
+            | Kind::RawFills => {}
         }
     }
 
@@ -88,6 +89,7 @@ impl World {
         let Some(process) = &mut self.process else { return };
         let worker = target % process.workers.len();
         process.workers[worker].stalled_until = until;
+        self.oracle.stood_still(worker, until);
         self.plan_own(until, Own::WorkerWakes { worker });
     }
 

@@ -43,7 +43,7 @@ impl World {
     }
 
     pub(super) fn start_streams(&mut self) {
-        for connection in 0..self.scenario.connections {
+        for connection in 0..self.scenario.all_connections() {
             self.decide(connection, Copies::start);
         }
     }
@@ -199,7 +199,7 @@ impl World {
 
     /// A worker has room again: sockets are read on.
     pub(super) fn read_backlogs(&mut self) {
-        for connection in 0..self.scenario.connections {
+        for connection in 0..self.scenario.all_connections() {
             let mut has_read = false;
             loop {
                 let Some(process) = &mut self.process else { return };
@@ -217,10 +217,11 @@ impl World {
         }
     }
 
-    /// Whether every connection has delivered, told once.
+    /// Whether every connection that carries trades has delivered, told once.
     fn tell_live(&mut self) {
         let Some(process) = &mut self.process else { return };
-        let is_live = process.connections.iter().all(crate::process::streams::Connection::is_live);
+        let mut carriers = process.connections[..process.carriers].iter();
+        let is_live = carriers.all(crate::process::streams::Connection::is_live);
         if !process.live_told && is_live {
             process.live_told = true;
             self.now_live();
@@ -243,7 +244,7 @@ impl World {
     /// When the newest of all connections first delivered.
     pub(super) fn live_since(&self) -> Option<Millis> {
         let process = self.process.as_ref()?;
-        let lines = process.connections.iter().flat_map(|of| &of.lines);
+        let lines = process.connections[..process.carriers].iter().flat_map(|of| &of.lines);
         lines.filter_map(|line| line.event_time).map(|time| time.0).max()
     }
 }

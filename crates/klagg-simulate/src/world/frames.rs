@@ -6,9 +6,11 @@ use klagg_kline::{Price, SymbolId, UnixMillis};
 use crate::agenda::Millis;
 use crate::exchange::rest::trade;
 use crate::exchange::{Frame, MiniTickers};
+use crate::market::Aggregate;
 use crate::process::streams::{source, stream_of};
 use crate::process::workers::{Command, Item};
 use crate::world::World;
+use crate::world::fills::{MARKET, OFF_MARKET, as_read};
 
 impl World {
     /// Reads a frame of one socket.
@@ -21,7 +23,14 @@ impl World {
         }
         line.event_time = line.event_time.max(Some(UnixMillis(event_time)));
         match frame {
-            Frame::Trade { listing, at } => self.trade(connection, (*listing, *at)),
+            Frame::Trade { listing, at } => {
+                let of = self.scenario.listings[usize::from(*listing)].aggregates[*at as usize];
+                self.trade(connection, *listing, (of, MARKET));
+            }
+            Frame::OffMarket { listing, at } => {
+                let of = self.scenario.listings[usize::from(*listing)].off_market[*at as usize];
+                self.trade(connection, *listing, (of, OFF_MARKET));
+            }
             Frame::MiniTickers(tickers) => {
                 self.cross_check(tickers);
                 tickers.rows.iter().for_each(|&(listing, _)| self.hear(listing, false));
@@ -44,25 +53,35 @@ impl World {
                 let sent = listing.aggregates[*at as usize].sent;
                 Some((sent, source(&listing.terms.name)))
             }
+            Frame::OffMarket { listing, at } => {
+                let listing = &self.scenario.listings[usize::from(*listing)];
+                let sent = listing.off_market[*at as usize].sent;
+                Some((sent, source(&listing.terms.name)))
+            }
             Frame::MiniTickers(tickers) => Some((tickers.event_time, Source::Other)),
             Frame::ContractInfo { event_time, .. } => Some((*event_time, Source::Other)),
             Frame::Ack(_) | Frame::Pong => None,
         }
     }
 
-    fn trade(&mut self, connection: usize, (listing_number, at): (u16, u32)) {
+    /// `told` comes with its origin.
+    fn trade(&mut self, connection: usize, number: u16, (told, origin): (Aggregate, &str)) {
         let Some(process) = &mut self.process else { return };
-        let listing = &self.scenario.listings[usize::from(listing_number)];
-        let aggregate = &listing.aggregates[at as usize];
+        let listing = &self.scenario.listings[usize::from(number)];
+        let trade = if self.scenario.is_raw {
+            as_read(&mut process.decoder, &listing.terms.name, (&told, origin))
+        } else {
+            Some(trade(&told))
+        };
+        let Some(trade) = trade else { return };
         let symbol = process.index.load().get(&listing.terms.name);
         let owned = &process.connections[connection].owned;
         if let Some(symbol) = symbol.filter(|symbol| owned.contains(symbol)) {
-            let trade = trade(aggregate);
             let item = Item::Trade(symbol, trade);
-            process.silence.received(symbol, trade.price, UnixMillis(aggregate.sent));
-            self.oracle.heard(listing_number, aggregate.price, aggregate.sent);
+            process.silence.received(symbol, trade.price, UnixMillis(told.sent));
+            self.oracle.heard(number, told.price, told.sent);
             if process.worker_of(symbol).push(self.now, item) {
-                self.oracle.delivered(symbol, listing_number, aggregate.id, self.now);
+                self.oracle.delivered(symbol, number, told.id, self.now);
             }
         }
     }
@@ -84,13 +103,14 @@ impl World {
         self.oracle.tickers(tickers, is_watched);
         let (doubted, suspected) = process.silence.on_tickers(rows, is_watched);
         for symbol in doubted {
+            self.oracle.doubted(symbol, self.now);
             let heard = process.silence.heard_at(symbol);
             process.worker_of(symbol).command(self.now, Command::Doubt(symbol, heard));
         }
         for symbol in suspected {
             let Some(entry) = table.entry(symbol) else { continue };
             let connection = symbol.index() % self.scenario.connections;
-            let names = vec![stream_of(&entry.name)];
+            let names = vec![stream_of(&entry.name, self.scenario.is_raw)];
             self.stream_event_for_all(connection, &StreamEvent::Renew(names));
         }
     }

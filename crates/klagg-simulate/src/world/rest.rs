@@ -55,6 +55,7 @@ impl World {
             weight,
             seed: self.scenario.seed,
             listings: &self.scenario.listings,
+            is_raw: self.scenario.is_raw,
             troubles: &self.exchange.troubles,
         };
         let (reply, used) = self.exchange.rest.answer(ask, &asked);

@@ -34,8 +34,8 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
-    /// `connections` must deliver before the feed counts as live. The receiver gets what was
-    /// heard of contracts.
+    /// The first `connections` must deliver before the feed counts as live. The receiver gets what
+    /// was heard of contracts.
     pub(super) fn new(
         connections: usize,
         live_from: watch::Sender<Option<UnixMillis>>,
@@ -45,7 +45,10 @@ impl Wakes {
     }
 
     fn is_live(&mut self, connection: ConnectionId, since: Option<UnixMillis>) {
-        let Some(since) = since else { return };
+        // Where trades come over another path, the market's own streams have a connection beyond
+        // these: that it delivers says nothing of the trades.
+        let is_awaited = connection.index() < self.connections;
+        let Some(since) = since.filter(|_| is_awaited) else { return };
         self.live.entry(connection).or_insert(since);
         if self.live.len() >= self.connections && self.live_from.borrow().is_none() {
             self.live_from.send_replace(self.live.values().copied().max());
@@ -107,5 +110,24 @@ pub(super) async fn watch(
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_feed_is_live_once_each_connection_that_carries_trades_is() {
+        let (live_from, seen) = watch::channel(None);
+        let (mut wakes, _heard) = Wakes::new(2, live_from);
+        let mut live = |connection, since| {
+            wakes.is_live(ConnectionId(connection), since);
+            *seen.borrow()
+        };
+        assert_eq!(live(0, Some(UnixMillis(5))), None);
+        assert_eq!(live(700, Some(UnixMillis(9))), None, "the market's own streams");
+        assert_eq!(live(1, None), None, "nothing told its time");
+        assert_eq!(live(1, Some(UnixMillis(8))), Some(UnixMillis(8)));
     }
 }

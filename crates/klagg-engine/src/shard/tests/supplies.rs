@@ -269,6 +269,28 @@ fn minutes_not_seen_yet_are_taken_and_move_the_open_one_forward() {
 }
 
 #[test]
+fn a_minute_that_is_confirmed_whole_before_its_feed_has_passed_it_leaves_the_next_one_proven() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 1.1, 2);
+    bench.time(2.5);
+    bench.supply(Period::M1, 2, 2, CONFIRMED);
+    bench.time(4.5);
+    let closed = bench.closed();
+    assert!(closed.ends_with("1m@3=closed/0 c2"), "{closed}");
+    // So does one in which all is there that was traded.
+    bench.trade(3, 4.6, 3);
+    let mut official = record(4, 3, CONFIRMED);
+    official.kline = Kline::of_trade(official.kline.open_time, &trade(3, 4.6, 3));
+    (official.kline.first_id, official.kline.last_id) = (TradeId(0), TradeId(-1));
+    bench.shard.supply(SYMBOL, 0, &[official]);
+    bench.time(6.5);
+    let closed = bench.closed();
+    assert!(closed.contains("1m@4=confirmed/0 c3"), "{closed}");
+    assert!(closed.contains("1m@5=closed/0 c3"), "{closed}");
+}
+
+#[test]
 fn months_and_weeks_are_confirmed_like_the_others() {
     let day = 1_440;
     let config = EngineConfig {
