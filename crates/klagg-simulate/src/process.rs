@@ -16,7 +16,7 @@ use klagg_backfill::{Look, Lookout, LookoutConfig, SymbolFilter};
 use klagg_binance::Turnstile;
 use klagg_engine::{Continuity, EngineConfig, FeedId, HistoryConfig, SequencerConfig, history};
 use klagg_gateway::GatewayConfig;
-use klagg_kline::SymbolId;
+use klagg_kline::{SymbolId, TradeId};
 use klagg_symbols::SymbolIndex;
 use klagg_wire::Decoder;
 
@@ -173,7 +173,13 @@ impl Process {
     }
 
     /// Folds symbols from now on; gives the streams to subscribe, by connection.
-    pub(crate) fn follow(&mut self, now: Millis, symbols: &[SymbolId]) -> Vec<Vec<String>> {
+    /// The ids of those that are `young` begin at 1.
+    pub(crate) fn follow(
+        &mut self,
+        now: Millis,
+        symbols: &[SymbolId],
+        young: &[SymbolId],
+    ) -> Vec<Vec<String>> {
         let since = Some(self.clock.exchange(now));
         let mut streams = vec![Vec::new(); self.connections.len()];
         let table = self.index.load();
@@ -185,7 +191,7 @@ impl Process {
                 id,
                 feed,
                 previous_close: None,
-                next_id: None,
+                next_id: young.contains(&id).then_some(TradeId(1)),
                 since,
             };
             self.worker_of(id).command(now, Command::Add(spec));

@@ -4,12 +4,17 @@ use klagg_backfill::{Discovery, Look, Now};
 use klagg_binance::{Event as StreamEvent, Priority};
 use klagg_kline::{Period, SymbolId, UnixMillis};
 use klagg_store::Batch;
+use klagg_symbols::SymbolEntry;
 use klagg_wire::rest::ExchangeInfo;
 
+use crate::agenda::Millis;
 use crate::exchange::rest::{Ask, Reply};
 use crate::process::Stage;
 use crate::process::client::Asker;
 use crate::world::{Own, World};
+
+/// How lately, as in the product.
+const YOUNG: Millis = 5 * 60_000;
 
 impl World {
     pub(super) fn moment(&self) -> Option<Now> {
@@ -101,15 +106,25 @@ impl World {
         self.oracle.numbered(&found.appended, self.now, &self.scenario);
         self.tell_store(&found);
         let Some(process) = &mut self.process else { return };
-        if process.stage != Stage::Running {
+        let is_start = process.stage != Stage::Running;
+        if is_start {
             process.stage = Stage::Running;
             self.plan_own(self.now + self.scenario.gateway_cadence, Own::Tick);
             self.start_streams();
         }
-        self.move_on(&found);
+        // What was there before the process may have traded without it.
+        let young = if is_start { Vec::new() } else { self.young(&found) };
+        self.move_on(&found, &young);
         let (Some(moment), Some(process)) = (self.moment(), &mut self.process) else { return };
         process.lookout.concluded(moment, &found);
         self.look_if_due();
+    }
+
+    /// New symbols that came on board so lately that their ids are known to begin at 1.
+    fn young(&self, found: &Discovery) -> Vec<SymbolId> {
+        let since = self.exchange_time().plus(-YOUNG);
+        let is_young = |of: &&SymbolEntry| of.onboard_time.is_some_and(|time| time > since);
+        found.appended.iter().filter(is_young).map(|of| of.id).collect()
     }
 
     /// Numbers reach the store before anything of their symbols does: at the start at once.
@@ -129,7 +144,7 @@ impl World {
     }
 
     /// Leaves what has ended, then follows what is new: a name listed anew has the old stream.
-    fn move_on(&mut self, found: &Discovery) {
+    fn move_on(&mut self, found: &Discovery, young: &[SymbolId]) {
         let (Some(moment), Some(process)) = (self.moment(), &mut self.process) else { return };
         let at = process.lookout.seen_at(moment, found);
         let moves = process.lookout.moves(found, &process.index.load());
@@ -138,7 +153,7 @@ impl World {
         process.lookout.has_left(&moves.leave);
         self.change_streams(unsubscribe, StreamEvent::Unsubscribe);
         let Some(process) = &mut self.process else { return };
-        let subscribe = process.follow(self.now, &moves.follow);
+        let subscribe = process.follow(self.now, &moves.follow, young);
         process.lookout.has_followed(&moves.follow);
         self.oracle.followed(&moves.follow, self.now);
         self.change_streams(subscribe, StreamEvent::Subscribe);
