@@ -63,6 +63,8 @@ mutants! {
     OtherMarketTaken "contracts of the other market are followed as well",
     OffMarketFolded "fills of no order book are folded like those of the market",
     RawIdsJudged "ids that fills leave out count as holes",
+    MetTooEarly "history and live are said to have met before the minute between them is there",
+    StoredForgotten "what the store holds is not shown after a start",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

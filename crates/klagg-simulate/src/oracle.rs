@@ -3,10 +3,12 @@
 //! They know the market and what was delivered to the process; of the product they see what any
 //! reader sees. Their arithmetic is their own (`truth`).
 
+mod acknowledged;
 mod arrivals;
 mod closed;
 mod doubt;
 mod fills;
+mod seam;
 mod shown;
 mod silence;
 mod slots;
@@ -22,8 +24,10 @@ use klagg_symbols::SymbolEntry;
 use crate::agenda::Millis;
 use crate::disk::Disk;
 use crate::market::Listing;
+use crate::oracle::acknowledged::Acknowledged;
 use crate::oracle::arrivals::Arrivals;
 use crate::oracle::doubt::Doubts;
+use crate::oracle::seam::Seam;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
 use crate::outcome::{Rule, Violation};
@@ -48,6 +52,8 @@ pub(crate) struct Oracle {
     workers: usize,
     arrivals: Arrivals,
     doubts: Doubts,
+    acknowledged: Acknowledged,
+    seam: Seam,
     signs: Signs,
     slots: Slots,
     /// Where the history's change log was read up to.
@@ -74,6 +80,8 @@ impl Oracle {
             workers: scenario.workers,
             arrivals: Arrivals::new(scenario),
             doubts: Doubts::new(scenario),
+            acknowledged: Acknowledged::default(),
+            seam: Seam::default(),
             signs: Signs::new(scenario),
             slots: Slots::default(),
             cursor: 0,
@@ -116,6 +124,8 @@ impl Oracle {
     pub(crate) fn started(&mut self, disk: &Disk) {
         self.arrivals.forget();
         self.doubts.forget();
+        self.acknowledged.restarted();
+        self.seam = Seam::default();
         self.signs.forget();
         self.slots = Slots::default();
         (self.cursor, self.slow_cursor) = (0, 0);
@@ -162,6 +172,7 @@ impl Oracle {
 
     /// Symbols are followed from now on.
     pub(crate) fn followed(&mut self, symbols: &[SymbolId], now: Millis) {
+        self.acknowledged.followed(symbols);
         self.followed_at.extend(symbols.iter().map(|&symbol| (symbol, now)));
     }
 
@@ -258,10 +269,12 @@ impl Oracle {
         }
         self.changes = changes;
         self.lag(now, klines, process, scenario);
+        self.must_show_what_was_acknowledged(klines, process, scenario);
     }
 
     /// Looks at what was committed.
     pub(crate) fn committed(&mut self, batch: &Batch, disk: &Disk, scenario: &Scenario) {
+        self.acknowledge(batch, disk);
         for row in &batch.closed {
             let key = (row.symbol, row.period);
             if let Some(record) = disk.get(key, row.record.kline.open_time) {

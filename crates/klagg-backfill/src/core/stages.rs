@@ -113,7 +113,7 @@ impl BackfillCore {
             counts.rows_damaged += damaged;
         });
         self.supply(now, symbol, index, records.iter().copied(), actions);
-        if !records.is_empty() {
+        if !records.is_empty() && !mutated!(StoredForgotten) {
             actions.push(Action::Show { symbol, index, records });
         }
         for part in folded {
@@ -191,7 +191,7 @@ impl BackfillCore {
             actions.push(Action::Say(Notice::FeedSilent));
         }
         if let Seam::At(until) = self.seam
-            && self.is_confirmed(until, now)
+            && (self.is_confirmed(until, now) || mutated!(MetTooEarly))
         {
             self.seam = Seam::Met;
             actions.push(Action::Say(Notice::Met(until)));

@@ -105,6 +105,7 @@ impl Oracle {
 
     /// A symbol is folded no more.
     pub(crate) fn left(&mut self, symbols: &[SymbolId]) {
+        self.acknowledged.left(symbols);
         for symbol in symbols {
             self.disturb(Millis::MAX, |number| number == symbol.index());
         }

@@ -1,7 +1,7 @@
 //! The backfill, between the exchange, the store, the history and the engine: its actions are
 //! carried out in their order, and wait where the store has no room.
 
-use klagg_backfill::{Action, Answer, Event, Failure, Request, Stored, SymbolSpec, What};
+use klagg_backfill::{Action, Answer, Event, Failure, Notice, Request, Stored, SymbolSpec, What};
 use klagg_engine::HistoryPage;
 use klagg_kline::{KlineRecord, SymbolId, UnixMillis};
 use klagg_store::StoredKline;
@@ -63,6 +63,9 @@ impl World {
                     return;
                 }
                 Action::HandOver { symbol, index, records } => {
+                    if index == 0 {
+                        self.oracle.handed_on(symbol, &records);
+                    }
                     let period = self.scenario.periods.get(index);
                     let row =
                         |record: &KlineRecord| StoredKline { symbol, period, record: *record };
@@ -85,6 +88,9 @@ impl World {
                     let now = self.now;
                     self.oracle.filled(symbol, &trades, now);
                     process.worker_of(symbol).command(now, Command::Fill(symbol, trades));
+                }
+                Action::Say(Notice::Met(until)) => {
+                    self.oracle.met(until, &process.followed, (&self.scenario, &self.plan));
                 }
                 Action::Load(symbols) => self.load(symbols),
                 Action::Ask(request) => self.ask_for(&request),
