@@ -4,6 +4,8 @@
 mod closed;
 #[path = "plans/converged.rs"]
 mod converged;
+#[path = "plans/silence.rs"]
+mod silence;
 
 use klagg_simulate::{Fault, Kind, Plan, fault, run};
 

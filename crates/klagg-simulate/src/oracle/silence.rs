@@ -110,9 +110,15 @@ impl Signs {
 }
 
 impl Oracle {
-    /// A trade was handed over, whatever became of it.
-    pub(crate) fn heard(&mut self, listing: u16, price: i64, sent: Millis) {
-        self.signs.trade(usize::from(listing), price, sent);
+    /// A trade was handed over as one of `symbol`, whatever became of it.
+    ///
+    /// Until a look has seen that its name was listed anew, that may be one of the new listing: who
+    /// hears it cannot know, and takes it for a sign that the symbol is heard again
+    /// (`a_trade_of_a_name_listed_anew_is_heard_as_one_of_the_number_before_it`).
+    pub(crate) fn heard(&mut self, symbol: SymbolId, price: i64, sent: Millis) {
+        if let Some(&listing) = self.listings.get(symbol.index()) {
+            self.signs.trade(usize::from(listing), price, sent);
+        }
     }
 
     /// A frame of tickers was read. Symbols that are not watched are silent for another reason.

@@ -79,7 +79,7 @@ impl World {
         if let Some(symbol) = symbol.filter(|symbol| owned.contains(symbol)) {
             let item = Item::Trade(symbol, trade);
             process.silence.received(symbol, trade.price, UnixMillis(told.sent));
-            self.oracle.heard(number, told.price, told.sent);
+            self.oracle.heard(symbol, told.price, told.sent);
             if process.worker_of(symbol).push(self.now, item) {
                 self.oracle.delivered(symbol, number, told.id, self.now);
             }
