@@ -332,3 +332,11 @@ fn a_quiet_minute_that_is_confirmed_early_gives_no_doubt_of_the_next_one() {
     holds(2_120, &[fault(0, Kind::Steady, 53_605, 0)]);
     holds(2_336, &[fault(0, Kind::Steady, 55_342, 0)]);
 }
+
+#[test]
+fn a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known() {
+    holds(
+        3_017_400,
+        &[fault(0, Kind::RawFills, 48_756, 0), fault(122_378, Kind::Late, 12_466, 6_234)],
+    );
+}

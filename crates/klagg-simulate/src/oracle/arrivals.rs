@@ -25,6 +25,8 @@ pub(crate) struct Arrivals {
     withheld: Vec<Vec<bool>>,
     /// By listing: the newest id handed over, and when.
     pub(crate) newest: Vec<(i64, Millis)>,
+    /// By feed: when a trade last came, known already or not.
+    pub(crate) came: Vec<Millis>,
     /// By feed: until when it was last interrupted; the end of time while it is.
     interrupted: Vec<Millis>,
     /// By feed: the places of its cuts in the order, rising.
@@ -49,6 +51,7 @@ impl Arrivals {
             withheld: none.collect(),
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
+            came: vec![0; scenario.all_connections()],
             interrupted: vec![Millis::MAX; scenario.all_connections()],
             cuts: vec![Vec::new(); scenario.all_connections()],
             broken: vec![0; scenario.workers],
@@ -59,6 +62,7 @@ impl Arrivals {
     pub(crate) fn forget(&mut self) {
         self.trades.iter_mut().for_each(|of| of.fill(NEVER));
         self.newest.fill((0, 0));
+        self.came.fill(0);
         self.interrupted.fill(Millis::MAX);
         self.cuts.iter_mut().for_each(Vec::clear);
         self.broken.fill(0);

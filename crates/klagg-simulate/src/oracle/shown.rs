@@ -165,7 +165,8 @@ impl Oracle {
     /// Whether an aggregate that the network delayed has come, and waits behind a hole that another
     /// copy may fill. It waits by the feed's time, which stands where nothing comes after it; a
     /// feed that is silent for so long is cut, which is told. So it lags since it came, not since
-    /// it was sent.
+    /// it was sent; or since a slower copy last brought what was known, which is no silence
+    /// (`a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known`).
     fn waits_for_another_copy(
         &self,
         now: Millis,
@@ -176,7 +177,7 @@ impl Oracle {
         let (newest, at) = self.arrivals.newest[usize::from(self.listings[symbol.index()])];
         let feed = process.connection_of(symbol);
         let stands = self.arrivals.told(feed) <= at + SHOWN_WITHIN;
-        newest >= id && stands && now - at <= LAG_MAX
+        newest >= id && stands && now - at.max(self.arrivals.came[feed]) <= LAG_MAX
     }
 }
 
