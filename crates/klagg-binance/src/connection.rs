@@ -2,7 +2,8 @@
 //! says. What frames mean is in `reading.rs`.
 //!
 //! Always true here: while the sink has no room no socket is read, so that the exchange's end
-//! waits and nothing is dropped; when no socket is left that delivers the sink is told.
+//! waits and nothing is dropped; what the policy says to the sink is said at once, before any
+//! later time, for sockets are dealt with only after what is read was passed on.
 
 mod line;
 mod steps;
@@ -158,6 +159,13 @@ impl<S: FeedSink> Connection<S> {
     fn decide(&mut self, act: impl FnOnce(&mut Copies, Duration, &mut Vec<Step>)) {
         let mut steps = Vec::new();
         act(&mut self.parts.copies, self.parts.clock.elapsed(), &mut steps);
+        for step in &steps {
+            match *step {
+                Step::Copies(count) => self.parts.sink.on_copies(count),
+                Step::Interrupted => self.parts.sink.on_interrupted(),
+                Step::Act(..) | Step::CloseReplaced(_) | Step::GiveUp(_) => {}
+            }
+        }
         self.steps.extend(steps);
     }
 

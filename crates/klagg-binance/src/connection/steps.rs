@@ -20,14 +20,8 @@ impl<S: FeedSink> Connection<S> {
     pub(super) async fn take(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Act(copy, action) => self.act(copy, action).await,
-            Step::Copies(count) => {
-                self.parts.sink.on_copies(count);
-                Ok(())
-            }
-            Step::Interrupted => {
-                self.parts.sink.on_interrupted();
-                self.pass_on(FeedSink::flush).await
-            }
+            // Said when it was decided; it is not to wait for the next message.
+            Step::Copies(_) | Step::Interrupted => self.pass_on(FeedSink::flush).await,
             Step::CloseReplaced(copy) => {
                 self.parts.counters.rotations.add(1);
                 tracing::info!(connection = %self.parts.id, %copy, "a socket is replaced");

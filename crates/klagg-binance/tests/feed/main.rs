@@ -131,6 +131,26 @@ async fn a_lost_connection_is_told_to_the_sink_and_opened_again() {
 }
 
 #[tokio::test]
+async fn a_copy_that_joins_in_doubt_is_an_interruption_before_its_own_time() {
+    let mut world = World::start(|config| config.copies = 2).await;
+    world.feed.subscribe(&[SymbolId(0), SymbolId(1)]).await.unwrap();
+    world.request().await;
+    world.request().await;
+    // Without the canary neither is live; each has delivered what the other cannot vouch for.
+    world.say(trade("ETHUSDT", 1));
+    world.until_taken(|taken| trades_of(taken, 1) == [1, 1]).await;
+    world.say(trade("BTCUSDT", 2));
+    let taken = world
+        .until_taken(|taken| taken.iter().any(|of| matches!(of, Taken::Time(..))))
+        .await;
+    let place = |wanted: fn(&Taken) -> bool| taken.iter().position(wanted);
+    let interrupted = place(|of| matches!(of, Taken::Interrupted(_)));
+    assert!(interrupted > place(|of| matches!(of, Taken::Trade(_, SymbolId(0), 2))), "{taken:?}");
+    assert!(interrupted < place(|of| matches!(of, Taken::Time(..))), "{taken:?}");
+    world.feed.stop().await;
+}
+
+#[tokio::test]
 async fn a_frame_that_cannot_be_read_is_an_interruption_before_any_later_time() {
     let mut world = World::start(|_| {}).await;
     world.feed.subscribe(&[SymbolId(0)]).await.unwrap();
