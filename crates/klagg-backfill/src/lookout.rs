@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use klagg_kline::{SymbolId, UnixMillis};
+use klagg_kline::{SymbolId, TradeId, UnixMillis};
 use klagg_symbols::SymbolTable;
 use klagg_wire::ContractInfo;
 
@@ -23,6 +23,8 @@ use crate::symbols::{SymbolFilter, is_of_a_kind_that_is_folded};
 
 /// What should have happened so long ago and has not is looked for no more.
 const LATE_MS: i64 = 10 * 60_000;
+/// A symbol that came on board so lately has traded so little that what was missed can be told.
+const YOUNG_MS: i64 = 5 * 60_000;
 /// Times that are waited for; the earliest are kept.
 const AWAITED_MAX: usize = 1_024;
 /// While a time is waited for, the exchange's clock is looked at so often: it is not ours.
@@ -47,6 +49,8 @@ pub struct Lookout {
     config: LookoutConfig,
     filter: SymbolFilter,
     followed: BTreeSet<SymbolId>,
+    /// Numbered by a look and not followed yet: when each came on board.
+    young: BTreeMap<SymbolId, UnixMillis>,
     /// Names that trade, and are not wanted or have no room.
     passed_over: HashSet<String>,
     /// Something was heard that a look may settle.
@@ -81,6 +85,7 @@ impl Lookout {
             config,
             filter,
             followed: BTreeSet::new(),
+            young: BTreeMap::new(),
             passed_over: HashSet::new(),
             has_news: true,
             not_before: Duration::ZERO,
@@ -182,6 +187,7 @@ impl Lookout {
         self.passed_over = unwanted.chain(&found.refused).cloned().collect();
         let oldest = now.exchange.plus(-LATE_MS);
         self.awaited.retain(|&time| time > now.exchange);
+        self.young.retain(|_, &mut time| time > now.exchange.plus(-YOUNG_MS));
         let awaited = found.awaited.iter().copied().filter(|&time| time > oldest);
         awaited.for_each(|time| self.wait_for(time));
         let is_late = self.awaited.first().is_some_and(|&time| time <= now.exchange);
@@ -201,7 +207,9 @@ impl Lookout {
     }
 
     /// What a look asks of those who follow symbols.
-    pub fn moves(&self, found: &Discovery, table: &SymbolTable) -> Moves {
+    pub fn moves(&mut self, found: &Discovery, table: &SymbolTable) -> Moves {
+        let dated = found.appended.iter().filter_map(|entry| Some((entry.id, entry.onboard_time?)));
+        self.young.extend(dated);
         // Not only what was numbered just now: a symbol that was halted at our start has its
         // number, and trades again.
         let new = found.active.iter().copied().filter(|id| !self.followed.contains(id));
@@ -212,9 +220,17 @@ impl Lookout {
         }
     }
 
+    /// The id with which a symbol that is to be followed at `now` (exchange time) begins, where
+    /// that is known: the ids of what has just come on board begin at 1.
+    pub fn next_id(&self, symbol: SymbolId, now: UnixMillis) -> Option<TradeId> {
+        let onboard_time = *self.young.get(&symbol)?;
+        (onboard_time > now.plus(-YOUNG_MS)).then_some(TradeId(1))
+    }
+
     /// These are folded and subscribed from now on.
     pub fn has_followed(&mut self, symbols: &[SymbolId]) {
         self.followed.extend(symbols);
+        self.young.retain(|id, _| !self.followed.contains(id));
     }
 
     /// These are folded no more.
@@ -222,9 +238,9 @@ impl Lookout {
         self.followed.retain(|id| !symbols.contains(id));
     }
 
-    /// When a look last saw a symbol trade.
-    pub fn traded_until(&self, symbol: SymbolId) -> Option<UnixMillis> {
-        self.traded.get(&symbol).copied()
+    /// When a look last saw each symbol trade.
+    pub const fn traded(&self) -> &BTreeMap<SymbolId, UnixMillis> {
+        &self.traded
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use klagg_kline::Precision;
-use klagg_symbols::{NewSymbol, SymbolIndex};
+use klagg_symbols::{NewSymbol, SymbolEntry, SymbolIndex};
 use klagg_wire::rest::{ExchangeInfo, SymbolInfo};
 
 use super::*;
@@ -73,14 +73,14 @@ fn contract(symbol: &str, status: &str) -> ContractInfo {
     }
 }
 
-fn append(index: &SymbolIndex, name: &str) {
+fn append(index: &SymbolIndex, name: &str) -> SymbolId {
     let symbol = NewSymbol {
         name: name.to_owned(),
         first_open_time: UnixMillis(0),
         onboard_time: Some(exchange(0)),
         precision: Precision::new(2, 3).unwrap(),
     };
-    index.append(vec![symbol]).unwrap();
+    index.append(vec![symbol]).unwrap()[0].id
 }
 
 /// A lookout that follows `BTCUSDT` and has just looked, and the index.
@@ -207,8 +207,8 @@ fn a_look_that_failed_is_repeated_and_what_was_not_carried_out_is_asked_for_agai
     lookout.has_left(&moves.leave);
     lookout.has_followed(&moves.follow);
     assert_eq!(lookout.moves(&found(&[SymbolId(1)]), &index.load()), Moves::default());
-    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)));
-    assert_eq!(lookout.traded_until(SymbolId(1)), None);
+    assert_eq!(lookout.traded().get(&SymbolId(0)), Some(&exchange(0)));
+    assert_eq!(lookout.traded().get(&SymbolId(1)), None);
 }
 
 #[test]
@@ -231,10 +231,10 @@ fn a_name_that_the_exchange_did_not_answer_for_was_not_seen_to_trade() {
     lookout.begun(at(600));
     let unanswered = Discovery { listed: Vec::new(), ..found(&[SymbolId(0)]) };
     lookout.concluded(at(600), &unanswered);
-    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(0)), "as before");
+    assert_eq!(lookout.traded().get(&SymbolId(0)), Some(&exchange(0)), "as before");
     lookout.begun(at(603));
     lookout.concluded(at(603), &found(&[SymbolId(0)]));
-    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(603)));
+    assert_eq!(lookout.traded().get(&SymbolId(0)), Some(&exchange(603)));
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_list_that_waited_for_its_weight_is_as_old_as_the_exchange_says() {
     lookout.begun(at(1_000));
     assert_eq!(lookout.seen_at(at(1_600), &told(1_300)), exchange(1_300));
     lookout.concluded(at(1_600), &told(1_300));
-    assert_eq!(lookout.traded_until(SymbolId(0)), Some(exchange(1_300)));
+    assert_eq!(lookout.traded().get(&SymbolId(0)), Some(&exchange(1_300)));
     assert_eq!(due_at(&lookout, 1_600), 1_900, "ten minutes after what the list tells of");
     // A time that cannot be is not believed.
     lookout.begun(at(2_000));
@@ -257,4 +257,29 @@ fn a_list_that_waited_for_its_weight_is_as_old_as_the_exchange_says() {
     assert_eq!(lookout.seen_at(at(2_001), &told(9_999)), exchange(2_001));
     // While we stood still, so did our clock: it may be behind what it said before.
     assert_eq!(lookout.seen_at(at(1_990), &told(2_000)), exchange(2_000));
+}
+
+#[test]
+fn the_first_id_is_known_of_what_has_just_come_on_board_until_it_is_followed() {
+    let (mut lookout, index) = following();
+    let (young, old) = (append(&index, "ETHUSDT"), append(&index, "SOLUSDT"));
+    let dated = |id, seconds: i64| {
+        let entry = index.load().entry(id).unwrap().clone();
+        SymbolEntry { onboard_time: Some(exchange(seconds)), ..entry }
+    };
+    let appended = vec![dated(young, 1_000), dated(old, 400)];
+    let now = exchange(1_010);
+    let of_look = Discovery { appended, ..found(&[SymbolId(0), young, old]) };
+    let moves = lookout.moves(&of_look, &index.load());
+    assert_eq!(moves.follow, [young, old]);
+    let of_each = |lookout: &Lookout| [SymbolId(0), young, old].map(|id| lookout.next_id(id, now));
+    assert_eq!(of_each(&lookout), [None, Some(TradeId(1)), None]);
+    // It was not carried out. The next look numbers nothing, and knows it still.
+    lookout.failed(at(1_010));
+    let moves = lookout.moves(&found(&[SymbolId(0), young, old]), &index.load());
+    assert_eq!(moves.follow, [young, old]);
+    assert_eq!(of_each(&lookout), [None, Some(TradeId(1)), None]);
+    assert_eq!(lookout.next_id(young, exchange(1_300)), None, "it has traded for too long");
+    lookout.has_followed(&moves.follow);
+    assert_eq!(of_each(&lookout), [None; 3]);
 }

@@ -140,9 +140,8 @@ async fn a_copy_that_joins_in_doubt_is_an_interruption_before_its_own_time() {
     world.say(trade("ETHUSDT", 1));
     world.until_taken(|taken| trades_of(taken, 1) == [1, 1]).await;
     world.say(trade("BTCUSDT", 2));
-    let taken = world
-        .until_taken(|taken| taken.iter().any(|of| matches!(of, Taken::Time(..))))
-        .await;
+    let taken =
+        world.until_taken(|taken| taken.iter().any(|of| matches!(of, Taken::Time(..)))).await;
     let place = |wanted: fn(&Taken) -> bool| taken.iter().position(wanted);
     let interrupted = place(|of| matches!(of, Taken::Interrupted(_)));
     assert!(interrupted > place(|of| matches!(of, Taken::Trade(_, SymbolId(0), 2))), "{taken:?}");

@@ -61,7 +61,7 @@ impl World {
         let is_running = process.stage == Stage::Running;
         let traded_until = |id: SymbolId| {
             if is_running {
-                lookout.traded_until(id)
+                lookout.traded().get(&id).copied()
             } else {
                 disk.complete_until((id, Period::M1))
             }

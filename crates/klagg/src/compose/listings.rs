@@ -1,16 +1,19 @@
 //! New symbols and ended ones, while everything runs: what a [`Lookout`] decides, carried out.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use klagg_backfill::{BackfillCommand, Clock, Discovery, Lookout, LookoutConfig, Now, discover};
+use klagg_backfill::{
+    BackfillCommand, BackfillError, Clock, Discovery, Lookout, LookoutConfig, Now, discover,
+};
 use klagg_binance::{Feed, FeedSink, RestClient};
 use klagg_engine::{EngineControl, FeedId, NewSymbolSpec};
 use klagg_kline::{SymbolId, TradeId, UnixMillis};
 use klagg_store::{SymbolChange, WriterHandle};
-use klagg_symbols::{SymbolEntry, SymbolIndex};
+use klagg_symbols::SymbolIndex;
 use tokio::sync::{mpsc, watch};
 
 use super::notices::News;
@@ -24,8 +27,10 @@ pub(super) const LOOKOUT: LookoutConfig = LookoutConfig {
     retry_pause: Duration::from_secs(15),
 };
 
-/// A symbol that came on board so lately has traded so little that what was missed can be told.
-const YOUNG_MS: i64 = 5 * 60_000;
+/// What a look at the exchange's list has found.
+pub(super) type Looked = Result<Discovery, BackfillError>;
+/// A look under way.
+pub(super) type PendingLook = Pin<Box<dyn Future<Output = Looked> + Send>>;
 
 /// What is told of a change of the market.
 ///
@@ -85,29 +90,39 @@ impl Listings {
         self.lookout.is_due(self.now())
     }
 
-    /// Looks at the exchange's list, leaves what has ended and follows what is new. What fails is
-    /// tried again later.
-    pub(super) async fn look<S: FeedSink>(&mut self, feed: &mut Feed<S>) {
+    /// Begins to look at the exchange's list. What it finds is to be given to
+    /// [`Listings::apply`]; meanwhile, which is as long as a ban lasts, news are heard.
+    pub(super) fn look(&mut self) -> PendingLook {
         self.lookout.begun(self.now());
-        if let Err(error) = self.try_look(feed).await {
+        let (rest, index, concurrency) = (self.rest.clone(), self.index.clone(), self.concurrency);
+        let (filter, traded) = (self.lookout.filter().clone(), self.lookout.traded().clone());
+        Box::pin(async move {
+            let traded_until = |id| traded.get(&id).copied();
+            discover(&rest, &filter, &index, concurrency, traded_until).await
+        })
+    }
+
+    /// Leaves what has ended and follows what is new. What failed is tried again later.
+    pub(super) async fn apply<S: FeedSink>(&mut self, found: Looked, feed: &mut Feed<S>) {
+        if let Err(error) = self.try_apply(found, feed).await {
             tracing::warn!("{error:#}; trying again");
             self.lookout.failed(self.now());
         }
     }
 
-    async fn try_look<S: FeedSink>(&mut self, feed: &mut Feed<S>) -> anyhow::Result<()> {
-        let traded_until = |id| self.lookout.traded_until(id);
-        let filter = self.lookout.filter();
-        let found = discover(&self.rest, filter, &self.index, self.concurrency, traded_until)
-            .await
-            .context("cannot learn which symbols there are")?;
+    async fn try_apply<S: FeedSink>(
+        &mut self,
+        found: Looked,
+        feed: &mut Feed<S>,
+    ) -> anyhow::Result<()> {
+        let found = found.context("cannot learn which symbols there are")?;
         let seen_at = self.lookout.seen_at(self.now(), &found);
         self.exchange_info.send_replace(found.raw.clone());
+        let moves = self.lookout.moves(&found, &self.index.load());
         self.untold.extend(found.changes.iter().cloned());
         self.tell_store()?;
-        let moves = self.lookout.moves(&found, &self.index.load());
         self.leave(feed, moves.leave).await?;
-        self.follow(feed, moves.follow, &found.appended).await?;
+        self.follow(feed, moves.follow).await?;
         self.tell_backfill(BackfillCommand::Listed(found.listed.clone(), seen_at)).await;
         self.conclude(&found);
         Ok(())
@@ -129,18 +144,13 @@ impl Listings {
         &mut self,
         feed: &mut Feed<S>,
         symbols: Vec<SymbolId>,
-        appended: &[SymbolEntry],
     ) -> anyhow::Result<()> {
         if symbols.is_empty() {
             return Ok(());
         }
         tracing::info!(count = symbols.len(), "new symbols are followed");
-        // The ids of what has just come on board begin at 1: what was missed of it is known.
-        let young = (self.clock)().plus(-YOUNG_MS);
-        let is_young = |entry: &&SymbolEntry| entry.onboard_time.is_some_and(|time| time > young);
-        let young: HashSet<_> = appended.iter().filter(is_young).map(|entry| entry.id).collect();
-        let next_id = |symbol| young.contains(&symbol).then_some(TradeId(1));
         let since = (self.clock)();
+        let next_id = |symbol| self.lookout.next_id(symbol, since);
         add_symbols(feed, &self.control, (&symbols, since), next_id)?;
         feed.subscribe(&symbols).await.context("cannot subscribe new symbols")?;
         self.lookout.has_followed(&symbols);

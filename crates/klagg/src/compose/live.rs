@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::Opened;
 use super::downstream::{Downstream, Upstream};
 use super::ending::Ending;
-use super::listings::{self, Listings, add_symbols};
+use super::listings::{self, Listings, Looked, PendingLook, add_symbols};
 use super::liveness::Liveness;
 use super::notices::{self, News, Wakes};
 use super::workers;
@@ -201,23 +201,40 @@ fn start_feed(
         .context("exchange.stream_url or the feed's settings cannot be used")
 }
 
-/// Looks at the exchange's list whenever the lookout says so.
+/// Looks at the exchange's list whenever the lookout says so. A look waits for its weight, as long
+/// as a ban lasts: meanwhile news are heard, and a stream that is mute is subscribed anew.
 async fn keep_looking(
     listings: &mut Listings,
     feed: &mut Feed<EngineSink>,
     news: &mut mpsc::Receiver<News>,
 ) {
+    let mut look: Option<PendingLook> = None;
     loop {
-        match tokio::time::timeout(listings.patience(), news.recv()).await {
-            Ok(Some(News::Mute(symbol))) => feed.renew(symbol).await,
-            Ok(Some(news)) => listings.hear(&news),
-            // The feed has ended: its other end decides what that means.
-            Ok(None) => return std::future::pending().await,
-            Err(_) => {}
+        if look.is_none() && listings.is_due() {
+            look = Some(listings.look());
         }
-        if listings.is_due() {
-            listings.look(feed).await;
+        let patience = if look.is_some() { Duration::MAX } else { listings.patience() };
+        tokio::select! {
+            found = under_way(&mut look) => {
+                look = None;
+                listings.apply(found, feed).await;
+            }
+            heard = news.recv() => match heard {
+                Some(News::Mute(symbol)) => feed.renew(symbol).await,
+                Some(news) => listings.hear(&news),
+                // The feed has ended: its other end decides what that means.
+                None => return std::future::pending().await,
+            },
+            () = tokio::time::sleep(patience) => {}
         }
+    }
+}
+
+/// What the look under way finds; without one, nothing ever.
+async fn under_way(look: &mut Option<PendingLook>) -> Looked {
+    match look {
+        Some(look) => look.await,
+        None => std::future::pending().await,
     }
 }
 

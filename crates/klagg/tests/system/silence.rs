@@ -3,7 +3,7 @@
 
 use crate::market::{Market, PATIENCE};
 use crate::process::{figure, get, head, wait_until};
-use crate::truth::{FACTOR, end_whole, minutes_after_start, start, wait_until_confirmed};
+use crate::truth::{FACTOR, end_whole, minutes_after_start, start, stop, wait_until_confirmed};
 
 #[test]
 fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
@@ -40,6 +40,29 @@ fn a_symbol_whose_stream_dies_alone_is_named_and_subscribed_anew() {
     });
     assert!(figure(&admin, "klagg_feed_disconnects_total") < 0.5, "no socket was to blame");
     end_whole(klagg, &admin, &market, folder);
+}
+
+#[test]
+fn a_dead_stream_is_subscribed_anew_while_a_ban_holds_up_the_look_at_the_list() {
+    let market = Market::open(33, FACTOR);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (klagg, _, admin) = start(&market, folder, &[]);
+    wait_until_confirmed(&admin, minutes_after_start(1));
+    let control = market.exchange().control();
+    // For klagg, whose clock is slower than the market's, it lasts for minutes.
+    control.ban(60_000);
+    control.list_symbol("LATEUSDT", 2.0).unwrap();
+    wait_until("the ban is noticed", PATIENCE, || control.counters().requests_banned > 0);
+    control.kill_streams("ETHUSDT");
+    wait_until("it is subscribed anew", PATIENCE, || {
+        figure(&admin, "klagg_feed_renewals_total") > 0.5
+    });
+    wait_until("its trades come again", PATIENCE, || {
+        figure(&admin, "klagg_feed_symbols_mute") < 0.5
+    });
+    assert!(!get(&admin, "/metrics").unwrap().contains("LATEUSDT"), "the look has not ended");
+    stop(klagg);
 }
 
 #[test]
