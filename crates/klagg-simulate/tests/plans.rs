@@ -340,3 +340,20 @@ fn a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known() {
         &[fault(0, Kind::RawFills, 48_756, 0), fault(122_378, Kind::Late, 12_466, 6_234)],
     );
 }
+
+#[test]
+fn an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt() {
+    let faults = [
+        fault(0, Kind::Steady, 56_936, 0),
+        fault(0, Kind::RawFills, 7_594, 0),
+        fault(249_425, Kind::Reordered, 10_404, 2_761),
+    ];
+    holds(5_003_608, &faults);
+    let faults = [
+        fault(0, Kind::Steady, 9_363, 0),
+        fault(0, Kind::RawFills, 55_544, 0),
+        fault(2_000, Kind::Failing, 47_105, 521),
+        fault(402_679, Kind::Reordered, 43_573, 36_201),
+    ];
+    holds(5_004_855, &faults);
+}

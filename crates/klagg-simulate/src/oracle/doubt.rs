@@ -74,7 +74,9 @@ impl Oracle {
     }
 
     /// Official minutes go to the engine. One that its feed's time has not passed yet ends it
-    /// there; if it is not the fold of what has come, it does not show that none was missed.
+    /// there; if it is not the fold of what has come, it does not show that none was missed. Of
+    /// fills that is what came in its order: one that was overtaken counts as known already, and
+    /// the minute lacks it (`an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt`).
     pub(crate) fn supplied(
         &mut self,
         symbol: SymbolId,
@@ -90,8 +92,13 @@ impl Oracle {
         let has_come = |id| !self.arrivals.is_lost(number, id);
         let is_unlike = |record: &KlineRecord| {
             let (open, until) = (record.kline.open_time.0, record.kline.open_time.0 + MINUTE);
-            (until + GRACE > told || may_hold)
-                && of_aggregates(listing, open, until, has_come) != Some(truth_of(&record.kline))
+            let fold = || {
+                if scenario.is_raw {
+                    return self.of_fills_in_order((symbol, listing), scenario, open);
+                }
+                of_aggregates(listing, open, until, has_come)
+            };
+            (until + GRACE > told || may_hold) && fold() != Some(truth_of(&record.kline))
         };
         if records.iter().any(is_unlike) {
             self.disturb(now, |number| number == symbol.index());

@@ -112,6 +112,20 @@ impl Oracle {
         is_fold.then(|| of_aggregates(listing, open, until, counts)).flatten()
     }
 
+    /// The fold of those fills of a minute before which none with a higher id was handed over.
+    pub(super) fn of_fills_in_order(
+        &self,
+        (symbol, listing): (SymbolId, &Listing),
+        scenario: &Scenario,
+        open: Millis,
+    ) -> Option<Truth> {
+        let until = open + MINUTE;
+        let known = self.known((symbol, listing), scenario, until)?;
+        let place = |id| known.fills.binary_search_by_key(&id, |of| of.id);
+        let in_order = |id| place(id).is_ok_and(|at| known.in_order(at));
+        of_aggregates(listing, open, until, in_order)
+    }
+
     fn known<'a>(
         &self,
         (symbol, listing): (SymbolId, &'a Listing),
