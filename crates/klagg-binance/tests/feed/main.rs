@@ -136,16 +136,18 @@ async fn a_copy_that_joins_in_doubt_is_an_interruption_before_its_own_time() {
     world.feed.subscribe(&[SymbolId(0), SymbolId(1)]).await.unwrap();
     world.request().await;
     world.request().await;
-    // Without the canary neither is live; each has delivered what the other cannot vouch for.
+    // Without the canary neither is live. Then one of them is, and of the other nothing comes
+    // that would vouch for what lies before.
     world.say(trade("ETHUSDT", 1));
     world.until_taken(|taken| trades_of(taken, 1) == [1, 1]).await;
-    world.say(trade("BTCUSDT", 2));
-    let taken =
-        world.until_taken(|taken| taken.iter().any(|of| matches!(of, Taken::Time(..)))).await;
-    let place = |wanted: fn(&Taken) -> bool| taken.iter().position(wanted);
-    let interrupted = place(|of| matches!(of, Taken::Interrupted(_)));
-    assert!(interrupted > place(|of| matches!(of, Taken::Trade(_, SymbolId(0), 2))), "{taken:?}");
-    assert!(interrupted < place(|of| matches!(of, Taken::Time(..))), "{taken:?}");
+    world.exchange.orders.send(Order::TextOver(1, trade("BTCUSDT", 2))).unwrap();
+    let is_interruption = |of: &Taken| matches!(of, Taken::Interrupted(_));
+    world.until_taken(|taken| taken.iter().any(is_interruption)).await;
+    world.exchange.orders.send(Order::TextOver(1, trade("BTCUSDT", 3))).unwrap();
+    let is_time = |of: &Taken| matches!(of, Taken::Time(..));
+    let taken = world.until_taken(|taken| taken.iter().any(is_time)).await;
+    assert_eq!(trades_of(&taken, 0), [2, 3]);
+    assert!(taken.iter().position(is_interruption) < taken.iter().position(is_time), "{taken:?}");
     world.feed.stop().await;
 }
 

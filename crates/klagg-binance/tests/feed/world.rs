@@ -61,6 +61,8 @@ pub(crate) enum Order {
     /// Keeps the socket open, and neither reads nor writes any more.
     Freeze,
     Text(String),
+    /// Only over one of the sockets, by the order in which they opened.
+    TextOver(usize, String),
     Binary(Vec<u8>),
     Hang,
 }
@@ -82,13 +84,16 @@ pub(crate) async fn upgrade(
 }
 
 pub(crate) async fn serve(exchange: Exchange, path: String, mut socket: WebSocket) {
-    exchange.sockets.fetch_add(1, Ordering::SeqCst);
+    let number = exchange.sockets.fetch_add(1, Ordering::SeqCst);
     let mut orders = exchange.orders.subscribe();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
                 Ok(Order::Freeze) => std::future::pending().await,
                 Ok(Order::Text(text)) => drop(socket.send(Message::text(text)).await),
+                Ok(Order::TextOver(of, text)) => if of == number {
+                    drop(socket.send(Message::text(text)).await);
+                },
                 Ok(Order::Binary(bytes)) => drop(socket.send(Message::binary(bytes)).await),
                 Ok(Order::Hang) | Err(_) => return,
             },
