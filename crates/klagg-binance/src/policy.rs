@@ -277,7 +277,9 @@ impl ConnectionPolicy {
 
     /// When something must have arrived, and what is missing then.
     fn silence_deadline(&self, open: &Open) -> (Duration, Silence) {
-        let data = if open.live {
+        let data = if mutated!(SilenceForever) {
+            (Duration::MAX, Silence::Data)
+        } else if open.live {
             let data = (open.data_at + self.timing.silence, Silence::Data);
             let canary = (open.canary_at + self.timing.silence, Silence::Canary);
             if self.has_canary && canary.0 < data.0 { canary } else { data }

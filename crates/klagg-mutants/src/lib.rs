@@ -65,6 +65,7 @@ mutants! {
     RawIdsJudged "ids that fills leave out count as holes",
     MetTooEarly "history and live are said to have met before the minute between them is there",
     StoredForgotten "what the store holds is not shown after a start",
+    SilenceForever "a socket over which nothing comes is kept",
     FailedCommitForgotten "rows of a failed commit are dropped",
 }
 

@@ -12,6 +12,7 @@ mod seam;
 mod shown;
 mod silence;
 mod slots;
+mod sockets;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use crate::oracle::doubt::Doubts;
 use crate::oracle::seam::Seam;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
+use crate::oracle::sockets::Sockets;
 use crate::outcome::{Rule, Violation};
 use crate::process::Process;
 use crate::random::mix;
@@ -56,6 +58,7 @@ pub(crate) struct Oracle {
     seam: Seam,
     signs: Signs,
     slots: Slots,
+    sockets: Sockets,
     /// Where the history's change log was read up to.
     cursor: u64,
     /// Where a reader stands that looks so seldom that it is overtaken.
@@ -84,6 +87,7 @@ impl Oracle {
             seam: Seam::default(),
             signs: Signs::new(scenario),
             slots: Slots::default(),
+            sockets: Sockets::new(scenario),
             cursor: 0,
             slow_cursor: 0,
             said: BTreeMap::new(),
@@ -128,6 +132,7 @@ impl Oracle {
         self.seam = Seam::default();
         self.signs.forget();
         self.slots = Slots::default();
+        self.sockets.forget();
         (self.cursor, self.slow_cursor) = (0, 0);
         self.said.clear();
         self.followed_at.clear();
@@ -270,6 +275,7 @@ impl Oracle {
         self.changes = changes;
         self.lag(now, klines, process, scenario);
         self.must_show_what_was_acknowledged(klines, process, scenario);
+        self.silent_socket(process.clock.elapsed(now), process);
     }
 
     /// Looks at what was committed.

@@ -16,8 +16,9 @@ impl World {
             Kind::HalfOpen => self.exchange.half_open(target),
             Kind::DeadStream => self.exchange.end_stream(target),
             Kind::SilentSocket => {
-                let socket = self.exchange.nth(target);
-                self.exchange.troubles.begin(self.now, kind, until, socket);
+                if let Some(socket) = self.exchange.nth(target) {
+                    self.exchange.troubles.begin(self.now, kind, until, Some(socket));
+                }
             }
             Kind::Failing => {
                 self.exchange.half_open(target);

@@ -147,6 +147,9 @@ impl World {
         }
         line.socket = socket;
         (line.times, line.event_time) = (EventTimes::default(), None);
+        if socket.is_some() {
+            self.oracle.socket_heard(connection, copy.index(), process.clock.elapsed(self.now));
+        }
         let event = if socket.is_some() { StreamEvent::Connected } else { StreamEvent::Closed };
         self.stream_event(connection, copy, event);
     }
@@ -159,6 +162,7 @@ impl World {
         let line = &mut of.lines[copy.index()];
         line.attempt += 1;
         line.is_live = false;
+        self.oracle.socket_lost(connection, copy.index());
         if let Some(socket) = line.socket.take() {
             self.exchange.forget(socket);
         }
@@ -211,7 +215,8 @@ impl World {
                 self.read(connection, copy, &frame);
                 has_read = true;
             }
-            if has_read {
+            if has_read && let Some(process) = &self.process {
+                self.oracle.reading_resumed(connection, process.clock.elapsed(self.now));
                 self.stream_event_for_all(connection, &StreamEvent::Resumed);
             }
         }

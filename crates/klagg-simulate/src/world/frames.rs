@@ -22,6 +22,9 @@ impl World {
             return;
         }
         line.event_time = line.event_time.max(Some(UnixMillis(event_time)));
+        if from == Source::Canary || connection >= process.carriers {
+            self.oracle.socket_heard(connection, copy.index(), process.clock.elapsed(self.now));
+        }
         match frame {
             Frame::Trade { listing, at } => {
                 let of = self.scenario.listings[usize::from(*listing)].aggregates[*at as usize];
