@@ -68,6 +68,9 @@ impl Gateway {
             let page = self.pages.remove(0);
             self.core.page(&page);
         }
+        for (is_late, worker) in self.is_late.iter_mut().zip(workers.iter_mut()) {
+            *is_late &= !worker.takes_dropped();
+        }
         for (number, delta) in std::mem::take(&mut self.arrived) {
             self.is_late[number] = false;
             self.take(now, shown, &mut workers[number], (number, delta), Timing::Late);

@@ -78,6 +78,8 @@ pub(crate) struct Worker {
     lane: VecDeque<Item>,
     commands: VecDeque<Command>,
     questions: VecDeque<Question>,
+    /// Whether it has dropped a question whose answer is wanted, and the gateway has not seen it.
+    has_dropped: bool,
     pub(crate) stalled_until: Millis,
     /// The number of the last delta that the gateway took.
     pub(crate) acknowledged: u64,
@@ -93,6 +95,7 @@ impl Worker {
             lane: VecDeque::new(),
             commands: VecDeque::new(),
             questions: VecDeque::new(),
+            has_dropped: false,
             stalled_until: 0,
             acknowledged: 0,
         }
@@ -110,7 +113,7 @@ impl Worker {
         config: &EngineConfig,
     ) -> Option<Millis> {
         self.shard = self.shard.recover(config);
-        self.questions.clear();
+        self.has_dropped |= self.questions.drain(..).any(|question| question.wanted);
         match self.policy.on_panic(elapsed) {
             RestartDecision::Restart { pause, .. } => {
                 self.rests_until = now + i64::try_from(pause.as_millis()).unwrap_or(0);
@@ -118,6 +121,11 @@ impl Worker {
             }
             _ => None,
         }
+    }
+
+    /// Whether a question was dropped since this was asked last.
+    pub(crate) fn takes_dropped(&mut self) -> bool {
+        std::mem::take(&mut self.has_dropped)
     }
 
     pub(crate) fn has_room(&self) -> bool {
