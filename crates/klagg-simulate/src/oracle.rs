@@ -8,6 +8,7 @@ mod arrivals;
 mod closed;
 mod doubt;
 mod fills;
+mod lacking;
 mod seam;
 mod shown;
 mod silence;

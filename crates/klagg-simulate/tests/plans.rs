@@ -357,3 +357,30 @@ fn an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt() {
     ];
     holds(5_004_855, &faults);
 }
+
+#[test]
+fn a_fill_that_came_a_little_late_need_not_count_among_many() {
+    let faults = [
+        fault(0, Kind::Steady, 35_533, 0),
+        fault(0, Kind::RawFills, 29_474, 0),
+        fault(62_008, Kind::Crash, 41_829, 529),
+        fault(181_655, Kind::HalfOpen, 3_386, 759),
+        fault(230_580, Kind::Crash, 27_965, 555),
+        fault(241_615, Kind::Reordered, 15_694, 110_211),
+        fault(297_184, Kind::Disconnect, 40_840, 0),
+        fault(313_063, Kind::HalfOpen, 50_935, 630),
+    ];
+    holds(6_032_040, &faults);
+    let faults = [
+        fault(0, Kind::Steady, 14_513, 0),
+        fault(0, Kind::RawFills, 23_677, 0),
+        fault(27_826, Kind::Failing, 15_173, 999),
+        fault(33_730, Kind::Disconnect, 13_679, 0),
+        fault(43_317, Kind::Failing, 17_345, 500),
+        fault(60_723, Kind::Disconnect, 35_942, 0),
+        fault(101_732, Kind::Reordered, 1_284, 54_640),
+        fault(120_932, Kind::NoConnect, 38_603, 27_408),
+        fault(124_130, Kind::Disconnect, 2_408, 0),
+    ];
+    holds(6_070_998, &faults);
+}

@@ -10,12 +10,15 @@ use crate::agenda::Millis;
 use crate::market::{Aggregate, Listing, MINUTE};
 use crate::oracle::arrivals::NEVER;
 use crate::oracle::closed::GRACE;
+use crate::oracle::lacking::Lacking;
 use crate::oracle::{Oracle, truth_of};
 use crate::scenario::Scenario;
 use crate::truth::{Truth, of_aggregates};
 
-/// Fills of a minute that may count or not: so many are tried in all ways, the latest ones. Those
-/// that came less late count.
+/// Fills of a minute that may count or not are tried in all ways that make its count and volume:
+/// how late one came does not say whether it counts, for while one copy is left none is put where
+/// it belongs (`a_fill_that_came_a_little_late_need_not_count_among_many`). Where that is too much,
+/// so many are tried, the latest ones: those that came less late count.
 const TRIED_MAX: usize = 18;
 
 /// What is known of the fills up to the end of a minute.
@@ -72,24 +75,26 @@ impl Oracle {
         };
         let mut late: Vec<_> = in_it.clone().filter(may_count).collect();
         late.sort_by_key(|&at| std::cmp::Reverse(known.lag(at)));
-        let soon = late.split_off(late.len().min(TRIED_MAX));
-        let volume = |of: &Aggregate| i128::from(of.quantity);
-        let sure = in_it.clone().filter(|&at| known.surely_counts(at)).chain(soon.iter().copied());
-        let sure: i128 = sure.map(|at| volume(&known.fills[at])).sum();
-        (0..1_u32 << late.len()).any(|way| {
-            let tried = late.iter().enumerate().filter(|&(bit, _)| way >> bit & 1 == 1);
-            let more: i128 = tried.map(|(_, &at)| volume(&known.fills[at])).sum();
-            if sure + more != kline.volume.scaled() {
-                return false;
-            }
-            let is_taken = |at: usize| {
-                let late = late.iter().position(|&of| of == at);
-                let is_tried = late.is_some_and(|late| way >> late & 1 == 1);
-                known.surely_counts(at) || soon.contains(&at) || is_tried
+        let volume = |of: &usize| i128::from(known.fills[*of].quantity);
+        let sure: Vec<_> = in_it.clone().filter(|&at| known.surely_counts(at)).collect();
+        let may_all: i128 = sure.iter().chain(&late).map(volume).sum();
+        let lacks = may_all - kline.volume.scaled();
+        let Some(lacking) = ((sure.len() + late.len()) as u64).checked_sub(kline.trade_count)
+        else {
+            return false;
+        };
+        let lacking = usize::try_from(lacking).unwrap_or(usize::MAX);
+        [late.len(), TRIED_MAX].into_iter().any(|tried| {
+            let tried = late.iter().take(tried).map(|at| (*at, volume(at)));
+            let fits = |missing: &[usize]| {
+                let may_count = |at: &usize| known.surely_counts(*at) || late.contains(at);
+                let is_taken = |at: usize| may_count(&at) && !missing.contains(&at);
+                let place = |id| known.fills.binary_search_by_key(&id, |of| of.id);
+                let counts = |id| place(id).is_ok_and(is_taken);
+                of_aggregates(listing, open, until, counts) == Some(truth_of(kline))
+                    && in_it.clone().filter(|&at| !is_taken(at)).all(is_excused)
             };
-            let counts = |id| known.fills.binary_search_by_key(&id, |of| of.id).is_ok_and(is_taken);
-            of_aggregates(listing, open, until, counts) == Some(truth_of(kline))
-                && in_it.clone().filter(|&at| !is_taken(at)).all(is_excused)
+            Lacking::among(tried, fits).are(lacking, lacks)
         })
     }
 
