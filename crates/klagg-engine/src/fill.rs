@@ -82,6 +82,12 @@ impl Gaps {
         self.broken_until = self.broken_until.max(Some(minute));
     }
 
+    /// No minute behind this one is broken any more.
+    pub(crate) fn break_no_further_than(&mut self, minute: UnixMillis) {
+        self.gaps.retain(|gap| gap.to <= minute);
+        self.broken_until = self.broken_until.map(|until| until.min(minute));
+    }
+
     /// Adds a hole whose trades may have been in the minutes `from` to `to`.
     pub(crate) fn add(&mut self, hole: Hole, from: UnixMillis, to: UnixMillis) {
         if self.gaps.len() >= GAPS_MAX

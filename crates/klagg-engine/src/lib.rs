@@ -80,6 +80,7 @@ macro_rules! mutated {
 }
 
 mod aggregator;
+mod another;
 mod command;
 mod config;
 mod delta;

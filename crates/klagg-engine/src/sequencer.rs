@@ -42,13 +42,16 @@ impl Desk<'_> {
             // The exchange counts from 0 here.
             self.slot.next_id = trade.id;
         }
-        let counters = &mut self.scope.out.counters;
         let far = self.levels.is_some() && trade.time.since(self.slot.open.open_time) > STEP_MS_MAX;
         if far || !is_plausible(trade.time) {
-            counters.time_refused += 1;
+            self.scope.out.counters.time_refused += 1;
             return;
         }
+        if self.is_of_another_listing(trade) {
+            self.doubt_the_name(trade);
+        }
         let next = self.slot.next_id;
+        let counters = &mut self.scope.out.counters;
         if self.cold.coverage == Coverage::Unknown {
             // Where nothing is known, a floor may be: that of what was folded before a restart.
             if trade.id < next {
@@ -107,7 +110,8 @@ impl Desk<'_> {
             self.seat_first(trade);
         }
         let is_believed = mutated!(RestartBelieved) && self.slot.next_id == TradeId(1);
-        if trade.id <= TradeId(1) || mutated!(CleanMidMinuteStart) || is_believed {
+        let is_first = trade.id <= TradeId(1) && self.cold.another_since.is_none();
+        if is_first || mutated!(CleanMidMinuteStart) || is_believed {
             // A listing's first trade: nothing came before it.
             self.note_listing(trade);
             self.break_until(UnixMillis(minute.0 - 1));
@@ -123,6 +127,7 @@ impl Desk<'_> {
     /// Remembers the minute of a listing's first trade.
     pub(crate) fn note_listing(&mut self, trade: &Trade) {
         if trade.id <= TradeId(1)
+            && self.cold.another_since.is_none()
             && let Some(levels) = self.levels
         {
             levels.set_listed_at(minute_of(trade.time));
@@ -282,7 +287,7 @@ impl Desk<'_> {
     }
 
     /// Minutes up to this one are provisional, whatever comes.
-    fn break_until(&mut self, minute: UnixMillis) {
+    pub(crate) fn break_until(&mut self, minute: UnixMillis) {
         self.cold.gaps.break_until(minute);
         self.slot.broken_until = self.slot.broken_until.max(minute);
     }

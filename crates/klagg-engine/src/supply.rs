@@ -29,6 +29,9 @@ impl Desk<'_> {
         self.scope.out.counters.supply_refused += (count - records.len()) as u64;
         records.sort_by_key(|record| record.kline.open_time);
         let Some(newest) = records.last().copied() else { return };
+        if index == 0 {
+            self.believe_the_name(&newest);
+        }
         let begins = self.cold.life == Life::Seeding;
         if begins {
             self.seed(index, &newest, clock);

@@ -141,6 +141,8 @@ pub(crate) struct Cold {
     pub(crate) coverage: Coverage,
     /// Trades no later than this do not show that none is missing.
     pub(crate) doubted_until: UnixMillis,
+    /// Since which minute its trades are another listing's, as far as their ids tell.
+    pub(crate) another_since: Option<UnixMillis>,
     /// The last traded price, while no minute is open.
     pub(crate) previous_close: Option<Price>,
     /// Until when the price is known that a flat open minute stands at, while no id is known.
@@ -168,6 +170,7 @@ impl Cold {
             told_from: spec.since.map(minute_of),
             coverage,
             doubted_until: UnixMillis(i64::MIN),
+            another_since: None,
             previous_close: spec.previous_close,
             close_known_at: UnixMillis(i64::MIN),
             has_unproven: false,

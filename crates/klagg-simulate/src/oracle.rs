@@ -202,10 +202,16 @@ impl Oracle {
     ///
     /// Until a look has seen that a name was listed anew, its trades go to the old number, where
     /// they are nobody's: the new number, which is followed later, has not been handed them
-    /// (`a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it`).
+    /// (`a_number_is_not_asked_for_trades_that_were_handed_to_the_one_before_it`). That the name is
+    /// another's is a cause to doubt the old one
+    /// (`an_old_number_that_is_handed_the_new_ones_trades_is_doubted`).
     pub(crate) fn delivered(&mut self, symbol: SymbolId, listing: u16, id: i64, now: Millis) {
-        if self.listings.get(symbol.index()) == Some(&listing) {
-            self.came(symbol, (listing, id), now);
+        match self.listings.get(symbol.index()) {
+            Some(&own) if own == listing => self.came(symbol, (listing, id), now),
+            Some(&own) if own < listing => {
+                self.disturb(now, |number| number == symbol.index());
+            }
+            _ => {}
         }
     }
 

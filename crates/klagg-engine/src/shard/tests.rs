@@ -1,5 +1,6 @@
 //! What a shard makes of trades, times and supplies, told in minutes.
 
+mod another;
 mod fills;
 mod holding;
 mod recover;

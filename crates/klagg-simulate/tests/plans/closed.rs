@@ -36,3 +36,37 @@ fn an_official_minute_that_comes_before_the_feeds_time_is_part_of_longer_klines(
     ];
     holds(954_121, &faults);
 }
+
+#[test]
+fn minutes_of_a_name_that_was_listed_anew_unseen_are_not_closed_as_the_old_ones() {
+    let faults = [
+        fault(58_926, Kind::HalfOpen, 29_802, 843),
+        fault(72_582, Kind::RestOutage, 51_106, 725),
+        fault(81_366, Kind::Crash, 51_066, 33_510),
+        fault(111_108, Kind::RestTimeouts, 16_944, 7_468),
+        fault(120_355, Kind::Banned, 59_181, 33_135),
+        fault(143_861, Kind::SilentPath, 25_037, 43_491),
+        fault(179_566, Kind::Relisting, 51_125, 33_376),
+        fault(207_433, Kind::Suspend, 43_764, 12_710),
+        fault(224_273, Kind::Suspend, 6_484, 88_631),
+        fault(299_896, Kind::RestTimeouts, 31_456, 22_185),
+        fault(307_310, Kind::Listing, 16_635, 1),
+        fault(338_834, Kind::RestErrors, 37_509, 664),
+        fault(350_181, Kind::RestOutage, 5_390, 610),
+    ];
+    holds(5_047_978, &faults);
+}
+
+#[test]
+fn an_old_number_that_is_handed_the_new_ones_trades_is_doubted() {
+    let faults = [
+        fault(0, Kind::Steady, 829, 0),
+        fault(157_831, Kind::Banned, 60_827, 93_984),
+        fault(158_263, Kind::SilentSocket, 54_105, 678),
+        fault(176_601, Kind::Listing, 27_310, 1),
+        fault(220_606, Kind::Suspend, 5_331, 49_036),
+        fault(232_056, Kind::Relisting, 8_428, 527),
+        fault(301_836, Kind::Suspend, 4_224, 633),
+    ];
+    holds(2_458, &faults);
+}
