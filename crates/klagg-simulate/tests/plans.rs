@@ -342,7 +342,7 @@ fn a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known() {
 }
 
 #[test]
-fn an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt() {
+fn an_official_minute_with_a_trade_that_was_overtaken_is_a_doubt() {
     let faults = [
         fault(0, Kind::Steady, 56_936, 0),
         fault(0, Kind::RawFills, 7_594, 0),
@@ -356,6 +356,10 @@ fn an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt() {
         fault(402_679, Kind::Reordered, 43_573, 36_201),
     ];
     holds(5_004_855, &faults);
+    // Aggregates are held behind a hole only where another copy may fill it.
+    let faults =
+        [fault(0, Kind::Steady, 59_589, 0), fault(33_405, Kind::Reordered, 42_992, 102_351)];
+    holds(6_514_955, &faults);
 }
 
 #[test]

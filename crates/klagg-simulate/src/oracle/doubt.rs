@@ -11,7 +11,6 @@ use crate::oracle::closed::GRACE;
 use crate::oracle::{Oracle, truth_of};
 use crate::outcome::Rule;
 use crate::scenario::Scenario;
-use crate::truth::of_aggregates;
 
 /// How whole a listing's trades came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,9 +73,9 @@ impl Oracle {
     }
 
     /// Official minutes go to the engine. One that its feed's time has not passed yet ends it
-    /// there; if it is not the fold of what has come, it does not show that none was missed. Of
-    /// fills that is what came in its order: one that was overtaken counts as known already, and
-    /// the minute lacks it (`an_official_minute_with_a_fill_that_was_overtaken_is_a_doubt`).
+    /// there; if it is not the fold of what has come in its order, it does not show that none was
+    /// missed. A trade that was overtaken counts as known already where one copy is left, and the
+    /// minute lacks it (`an_official_minute_with_a_trade_that_was_overtaken_is_a_doubt`).
     pub(crate) fn supplied(
         &mut self,
         symbol: SymbolId,
@@ -89,16 +88,11 @@ impl Oracle {
         // What is held behind an id that a copy may still bring keeps its minute open.
         let held_until = self.arrivals.newest[usize::from(number)].1 + scenario.hold_ms;
         let may_hold = scenario.redundant && scenario.hold_ms > 0 && held_until >= told;
-        let has_come = |id| !self.arrivals.is_lost(number, id);
         let is_unlike = |record: &KlineRecord| {
             let (open, until) = (record.kline.open_time.0, record.kline.open_time.0 + MINUTE);
-            let fold = || {
-                if scenario.is_raw {
-                    return self.of_fills_in_order((symbol, listing), scenario, open);
-                }
-                of_aggregates(listing, open, until, has_come)
-            };
-            (until + GRACE > told || may_hold) && fold() != Some(truth_of(&record.kline))
+            (until + GRACE > told || may_hold)
+                && self.of_those_in_order((symbol, listing), scenario, open)
+                    != Some(truth_of(&record.kline))
         };
         if records.iter().any(is_unlike) {
             self.disturb(now, |number| number == symbol.index());

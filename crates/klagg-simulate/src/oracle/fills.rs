@@ -117,8 +117,8 @@ impl Oracle {
         is_fold.then(|| of_aggregates(listing, open, until, counts)).flatten()
     }
 
-    /// The fold of those fills of a minute before which none with a higher id was handed over.
-    pub(super) fn of_fills_in_order(
+    /// The fold of those trades of a minute before which none with a higher id was handed over.
+    pub(super) fn of_those_in_order(
         &self,
         (symbol, listing): (SymbolId, &Listing),
         scenario: &Scenario,
