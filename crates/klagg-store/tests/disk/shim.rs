@@ -22,7 +22,7 @@ pub(crate) const ENOSPC: i32 = 28;
 #[derive(Debug)]
 pub(crate) struct Shim {
     folder: TempDir,
-    library: PathBuf,
+    shim: PathBuf,
 }
 
 impl Shim {
@@ -36,23 +36,23 @@ impl Shim {
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let source = folder.path().join("shim.c");
-        let library = folder.path().join("shim.so");
+        let shim = folder.path().join("shim.so");
         fs::write(&source, SOURCE).map_err(|error| error.to_string())?;
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         let built = Command::new(&compiler)
             .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .args([&library, &source])
+            .args([&shim, &source])
             .arg("-ldl")
             .output()
             .map_err(|error| format!("no C compiler `{compiler}`: {error}"))?;
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Ok(Self { folder, library })
+        Ok(Self { folder, shim })
     }
 
     /// Puts the shim between `command` and `folder`, and adds to its log, if one is wanted.
     pub(crate) fn watch(&self, command: &mut Command, folder: &Path, log: Option<&Path>) {
         let folder = fs::canonicalize(folder).expect("the folder to watch is there");
-        command.env("LD_PRELOAD", &self.library).env(FOLDER, folder);
+        command.env("LD_PRELOAD", &self.shim).env(FOLDER, folder);
         if let Some(log) = log {
             OpenOptions::new().create(true).append(true).open(log).expect("a log can be made");
             command.env(LOG, log);
