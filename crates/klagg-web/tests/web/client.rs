@@ -78,6 +78,8 @@ pub(crate) fn minutes(count: i64) -> Vec<KlineRecord> {
 impl Desk {
     /// Gives BTCUSDT history and one trade, so that everything is there.
     pub(crate) fn begin(&mut self, history: i64) {
+        // The last trade of the minute before, so that those from START on are known to be next.
+        self.market.trade(0, START - 1_000, "11.00", "1.000");
         self.market.page(0, Period::M1, minutes(history));
         self.market.trade(0, START + 1_000, "100.50", "0.250");
         self.market.publish(START + 1_000);

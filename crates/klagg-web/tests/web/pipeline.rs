@@ -23,6 +23,8 @@ use tokio::task::JoinHandle;
 /// 2026-11-22T00:00:00Z, where tests begin.
 pub(crate) const START: i64 = 1_795_305_600_000;
 pub(crate) const MINUTE: i64 = 60_000;
+/// Symbols were traded before: ids that begin with 1 would be another listing's.
+const FIRST_ID: i64 = 700_001;
 
 /// Symbols of which nothing comes, and since when.
 pub(crate) type Silent = Arc<Mutex<BTreeMap<SymbolId, UnixMillis>>>;
@@ -101,7 +103,7 @@ impl Market {
             periods,
             core,
             publish,
-            next_id: vec![1; count],
+            next_id: vec![FIRST_ID; count],
             touched: Vec::new(),
             sequence: 0,
             now,
