@@ -219,7 +219,7 @@ impl BackfillCore {
         };
         let patience = match self.seam {
             Seam::Unknown { patience_until } => patience_until,
-            Seam::At(_) | Seam::Met => None,
+            Seam::At(_) | Seam::Met(_) => None,
         };
         let waits = !self.passes.is_empty() || self.sweep.is_some() || !self.due.is_empty();
         let unwell = (self.unwell.until > self.at && waits).then_some(self.unwell.until);

@@ -176,14 +176,18 @@ impl BackfillCore {
         (anchor, until): (UnixMillis, UnixMillis),
     ) -> Option<Urgency> {
         let is_unwatched = !self.is_watched(state);
-        let meets = matches!(self.seam, Seam::At(seam) if until >= seam);
+        let meets = match self.seam {
+            Seam::Unknown { .. } => false,
+            Seam::At(seam) => until >= seam,
+            // The others did not wait for it: it still lacks minutes from before live.
+            Seam::Met(seam) => anchor < seam,
+        };
         if is_doubtful || meets {
             return Some(Urgency { is_settled: false, is_unwatched, wait_ended: anchor });
         }
         let Confirmation::Everything { wait_ms } = self.config.confirmation else { return None };
         // While history arrives weight is short, and one weight confirms up to 99 minutes.
-        let arrives = !self.progress.history_complete;
-        let wait_ms = if arrives { wait_ms.max(ARRIVING_WAIT_MS) } else { wait_ms };
+        let wait_ms = if self.arrives() { wait_ms.max(ARRIVING_WAIT_MS) } else { wait_ms };
         let wait_ms = if is_unwatched { wait_ms } else { wait_ms.min(WATCHED_WAIT_MS) };
         let ends = state.ends_at == Some(until);
         let wait_ended = if ends { anchor } else { anchor.plus(wait_ms) };
@@ -206,7 +210,7 @@ impl BackfillCore {
     pub(super) fn issue_doubtful(&mut self, room: usize, actions: &mut Vec<Action>) -> usize {
         let priority = match self.seam {
             Seam::At(_) => Priority::Urgent,
-            Seam::Unknown { .. } | Seam::Met => Priority::Normal,
+            Seam::Unknown { .. } | Seam::Met(_) => Priority::Normal,
         };
         let mut issued = 0;
         while issued < room

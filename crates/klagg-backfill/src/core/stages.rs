@@ -46,8 +46,8 @@ pub(super) enum Seam {
     },
     /// At the end of the minute in which it began.
     At(UnixMillis),
-    /// They have met.
-    Met,
+    /// They have met there.
+    Met(UnixMillis),
 }
 
 impl BackfillCore {
@@ -193,7 +193,7 @@ impl BackfillCore {
         if let Seam::At(until) = self.seam
             && (self.is_confirmed(until, now) || mutated!(MetTooEarly))
         {
-            self.seam = Seam::Met;
+            self.seam = Seam::Met(until);
             actions.push(Action::Say(Notice::Met(until)));
             self.tell(|progress| progress.ready = true);
             if self.progress.phase == Phase::Seam {
@@ -210,10 +210,17 @@ impl BackfillCore {
             actions.push(Action::Say(Notice::HistoryHoles(failed)));
         } else {
             self.tell(|progress| progress.history_complete = true);
-            let has_met = self.seam == Seam::Met;
+            let has_met = matches!(self.seam, Seam::Met(_));
             self.enter(if has_met { Phase::Confirming } else { Phase::Seam });
         }
         self.stage = Stage::History { sweep_at: now.local + wait, failures };
+    }
+
+    /// Whether most of the old history is still to come: not when every symbol was passed and all
+    /// that lacks are pages that came and were not right. Those are few, and may never be right.
+    pub(super) fn arrives(&self) -> bool {
+        let is_passed = matches!(self.stage, Stage::History { failures: 1.., .. });
+        !self.progress.history_complete && !is_passed
     }
 
     /// Asks for what is due, as far as the lanes have room.

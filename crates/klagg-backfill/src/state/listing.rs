@@ -5,10 +5,11 @@
 //!   was asked to, or from a store that adds up to the first day. An empty page proves nothing.
 //! - The first kline of a period tells the first one of every longer period.
 
+use klagg_binance::KLINES_LIMIT_MAX;
 use klagg_kline::{Kline, Period, UnixMillis};
 
 use super::SymbolState;
-use crate::pages::Page;
+use crate::pages::{Page, klines_between};
 use crate::plan::{Wanted, plan};
 use crate::spans::Span;
 
@@ -58,14 +59,17 @@ impl SymbolState {
         newest.map_or(pages.len(), |at| at + 1)
     }
 
-    /// The page, with the oldest known kline besides if it ends there and nothing may be in it:
-    /// only where that kline comes alone, none is older.
+    /// The page, up to and with the oldest known kline if nothing may be in it: only where that
+    /// kline comes alone, none is older. It mostly ends there anyway; but what lies between may
+    /// be left to somebody else, as it is when the newest klines did not come at the start.
     pub(crate) fn with_known(&self, index: usize, page: Page) -> Page {
-        if !self.may_begin_late(&page) || self.oldest[index] != Some(page.until) {
-            return page;
+        let known = self.oldest[index].filter(|&oldest| oldest >= page.until);
+        let Some(oldest) = known.filter(|_| self.may_begin_late(&page)) else { return page };
+        let until = page.period.next_open_time(oldest);
+        match u16::try_from(klines_between(page.period, page.from, until)) {
+            Ok(klines @ ..=KLINES_LIMIT_MAX) => Page { until, klines, ..page },
+            _ => page,
         }
-        let until = page.period.next_open_time(page.until);
-        Page { until, klines: page.klines + 1, ..page }
     }
 
     /// Where the answer for a page begins at the latest: later than asked only on the day of the

@@ -290,3 +290,19 @@ fn of_the_first_day_only_the_newest_page_is_asked_for_until_it_tells_where_the_d
     state.take_page(0, &asked[0], reply(&asked[0], listed), &wanted).unwrap();
     assert_eq!(state.plan(&wanted, 0), [], "the others lie before the listing");
 }
+
+#[test]
+fn a_page_of_the_first_day_reaches_to_the_oldest_kline_known_if_what_lies_between_is_left_out() {
+    let periods = PeriodSet::default();
+    let stored = vec![None; periods.len()];
+    let (mut state, listed, whole) = listed_today(&periods);
+    let wanted = wanted(&periods, &stored, whole.from, Depth::Full);
+    let newest = Page { from: listed.plus(20 * 60_000), klines: 17, ..whole };
+    state.take_page(0, &newest, reply(&newest, listed), &wanted).unwrap();
+    // The twenty minutes of it before that, and some before the listing, are another's to fetch.
+    let wanted = Wanted { settled: listed.plus(-30 * 60_000), ..wanted };
+    let asked = state.newest_if_new(state.plan(&wanted, 0));
+    assert_eq!((asked.len(), asked[0].until), (1, newest.from.plus(60_000)));
+    state.take_page(0, &asked[0], reply(&asked[0], listed), &wanted).unwrap();
+    assert_eq!(state.plan(&wanted, 0), [], "what it brought tells that nothing is older");
+}

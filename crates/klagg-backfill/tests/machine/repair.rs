@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use klagg_backfill::What;
+use klagg_backfill::{Confirmation, What};
 use klagg_engine::Hole;
 use klagg_kline::{
     Kline, KlineStatus, Period, Price, Quantity, Side, SymbolId, Trade, TradeId, UnixMillis,
@@ -225,4 +225,33 @@ fn history_whose_pages_are_never_right_is_swept_ever_more_seldom() {
     assert!(!world.core.progress().history_complete);
     world.official.clear();
     world.run_to(Duration::from_secs(45), |world| world.core.progress().history_complete);
+}
+
+#[test]
+fn a_symbol_whose_history_is_never_right_keeps_no_other_waiting_for_its_confirmation() {
+    let mut world = World::new(config(&[Period::M1], &[5_000]), 2, 2_400);
+    let old = Period::M1.open_time(world.exchange()).plus(-3_000 * MINUTE);
+    let other = Kline { open_time: old.plus(1), ..kline(Period::M1, old) };
+    world.official.insert((SymbolId(0), Period::M1, old), other);
+    world.tell(klagg_backfill::Event::Live(world.exchange()));
+    world.run_until(Duration::from_mins(3));
+    assert!(world.core.progress().ready && !world.core.progress().history_complete);
+    let minute = Period::M1.open_time(world.exchange());
+    world.close(SymbolId(1), minute, KlineStatus::Closed);
+    world.run_to(Duration::from_mins(7), |world| world.is_confirmed(SymbolId(1), minute));
+}
+
+#[test]
+fn minutes_from_before_live_that_were_not_waited_for_are_fetched_as_soon_as_they_are_right() {
+    let mut config = config(&[Period::M1], &[99]);
+    config.confirmation = Confirmation::Doubtful;
+    let mut world = World::new(config, 2, 2_400);
+    let minute = Period::M1.open_time(world.exchange()).plus(-MINUTE);
+    let other = Kline { open_time: minute.plus(1), ..kline(Period::M1, minute) };
+    world.official.insert((SymbolId(1), Period::M1, minute), other);
+    world.tell(klagg_backfill::Event::Live(world.exchange()));
+    world.run_to(Duration::from_mins(3), |world| world.core.progress().ready);
+    assert!(!world.is_confirmed(SymbolId(1), minute), "after three pages nobody waits for it");
+    world.official.clear();
+    world.run_to(Duration::from_secs(65), |world| world.is_confirmed(SymbolId(1), minute));
 }

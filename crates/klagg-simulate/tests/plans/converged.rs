@@ -58,3 +58,23 @@ fn trades_of_many_holes_at_once_do_not_spend_what_doubtful_minutes_need() {
     ];
     holds(461_099, &faults);
 }
+
+#[test]
+fn a_symbol_whose_pages_are_odd_from_the_start_keeps_no_other_waiting_for_its_confirmation() {
+    let faults = [
+        fault(0, Kind::Watched, 45_482, 0),
+        fault(0, Kind::ShortMessages, 10_012, 0),
+        fault(2_000, Kind::Banned, 355, 49_575),
+        fault(2_000, Kind::Crash, 36_170, 12_188),
+        fault(131_616, Kind::GatewayStall, 457, 24_419),
+        fault(183_141, Kind::SilentSocket, 40_857, 7_821),
+        fault(238_626, Kind::WrongPages, 20_169, 66_885),
+        fault(239_249, Kind::Crash, 2_353, 29_513),
+        fault(269_824, Kind::SilentSymbol, 15_663, 61_414),
+        fault(295_071, Kind::Failing, 54_937, 1_019),
+        fault(301_904, Kind::GatewayStall, 40_557, 2_446),
+        fault(346_748, Kind::LateAnswers, 3_971, 5_708),
+        fault(373_342, Kind::SilentSocket, 8_741, 10_591),
+    ];
+    holds(9_047_423, &faults);
+}
