@@ -213,6 +213,7 @@ impl Lookout {
         // Not only what was numbered just now: a symbol that was halted at our start has its
         // number, and trades again.
         let new = found.active.iter().copied().filter(|id| !self.followed.contains(id));
+        let new = new.filter(|_| !mutated!(ListingNotFollowed) || self.followed.is_empty());
         let has_ended = |id: &SymbolId| table.entry(*id).is_none_or(|entry| entry.delisted);
         Moves {
             leave: self.followed.iter().copied().filter(has_ended).collect(),

@@ -3,6 +3,7 @@
 //! Always true here: a longer kline is folded only when every one of its children is at hand and
 //! confirmed, and each is folded once.
 
+mod ending;
 mod listing;
 mod pause;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use klagg_binance::ArchiveSpan;
 use klagg_kline::{Kline, PeriodSet, SymbolId, TradeId, UnixMillis};
 
+use self::ending::BreakOff;
 use crate::difference::Differences;
 use crate::pages::Page;
 use crate::plan::{Held, Wanted};
@@ -61,6 +63,7 @@ pub(crate) struct SymbolState {
     pub(crate) listed_at: UnixMillis,
     /// The symbol has ended, and is left once its minutes before this one are confirmed.
     pub(crate) ends_at: Option<UnixMillis>,
+    break_off: BreakOff,
     /// Files of the archive that are not fetched again, by index of the period.
     pub(crate) files_tried: BTreeSet<(usize, ArchiveSpan)>,
     periods: PeriodSet,
@@ -100,6 +103,7 @@ impl SymbolState {
             nothing_until: None,
             listed_at: UnixMillis(0),
             ends_at: None,
+            break_off: BreakOff::default(),
             files_tried: BTreeSet::new(),
             periods: periods.clone(),
             cache: vec![BTreeMap::new(); count],
@@ -125,7 +129,10 @@ impl SymbolState {
             self.held.mark(index, Span { from: page.from, until: page.until });
             return Ok(self.fold_and_prune(index, page, Vec::new(), wanted));
         }
-        check(page, &klines, self.first_by(index, page))?;
+        if let Err(reason) = check(page, &klines, self.first_by(index, page)) {
+            self.note_break_off(page, &klines);
+            return Err(reason);
+        }
         self.note_first(index, page, klines[0].open_time);
         let next = page.period.next_open_time(page.until);
         let until = if mutated!(CoverageAhead) { next } else { page.until };

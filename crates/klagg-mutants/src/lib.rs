@@ -67,6 +67,8 @@ mutants! {
     StoredForgotten "what the store holds is not shown after a start",
     SilenceForever "a socket over which nothing comes is kept",
     FailedCommitForgotten "rows of a failed commit are dropped",
+    ListingNotFollowed "what is listed while it runs gets a number and is not followed",
+    LastMinutesForgotten "the last minutes of a symbol that has ended are not confirmed",
 }
 
 thread_local! {

@@ -8,7 +8,9 @@ mod arrivals;
 mod closed;
 mod doubt;
 mod fills;
+mod followed;
 mod lacking;
+mod numbers;
 mod seam;
 mod shown;
 mod silence;
@@ -21,7 +23,6 @@ use klagg_engine::{ChangeCursor, ChangedKline};
 use klagg_gateway::GlobalKlines;
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
 use klagg_store::Batch;
-use klagg_symbols::SymbolEntry;
 
 use crate::agenda::Millis;
 use crate::disk::Disk;
@@ -29,6 +30,7 @@ use crate::market::Listing;
 use crate::oracle::acknowledged::Acknowledged;
 use crate::oracle::arrivals::Arrivals;
 use crate::oracle::doubt::Doubts;
+use crate::oracle::followed::Followings;
 use crate::oracle::seam::Seam;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
@@ -71,6 +73,7 @@ pub(crate) struct Oracle {
     changes: Vec<ChangedKline>,
     /// By symbol number: since when this process follows it.
     followed_at: BTreeMap<SymbolId, Millis>,
+    followings: Followings,
     confirmed: u64,
     closed: u64,
 }
@@ -95,6 +98,7 @@ impl Oracle {
             accepted: BTreeMap::new(),
             changes: Vec::new(),
             followed_at: BTreeMap::new(),
+            followings: Followings::default(),
             confirmed: 0,
             closed: 0,
         }
@@ -126,7 +130,7 @@ impl Oracle {
     }
 
     /// A new process has started on this disk.
-    pub(crate) fn started(&mut self, disk: &Disk) {
+    pub(crate) fn started(&mut self, disk: &Disk, scenario: &Scenario) {
         self.arrivals.forget();
         self.doubts.forget();
         self.acknowledged.restarted();
@@ -139,47 +143,14 @@ impl Oracle {
         self.followed_at.clear();
         // Numbers that never reached the disk were never anybody's.
         self.listings.truncate(disk.symbols.len());
-    }
-
-    /// Symbols have been given numbers.
-    pub(crate) fn numbered(&mut self, appended: &[SymbolEntry], now: Millis, scenario: &Scenario) {
-        for symbol in appended {
-            let name = &*symbol.name;
-            let is_it =
-                |of: &&(usize, &Listing)| of.1.terms.name == name && of.1.terms.listed_at <= now;
-            let found = scenario.listings.iter().enumerate().collect::<Vec<_>>();
-            let listing = found.iter().rev().find(is_it).map_or(0, |&(number, _)| number);
-            let listing = u16::try_from(listing).expect("few listings");
-            if symbol.id.index() != self.listings.len() {
-                self.violated(Rule::O8, format!("{name} got the number {}", symbol.id));
-            }
-            if self.listings.contains(&listing) {
-                self.violated(Rule::O8, format!("{name} got a second number, {}", symbol.id));
-            }
-            self.listings.push(listing);
-        }
-    }
-
-    /// The listing behind a number.
-    pub(crate) fn listing<'a>(
-        &self,
-        scenario: &'a Scenario,
-        symbol: SymbolId,
-    ) -> Option<&'a Listing> {
-        let number = self.listings.get(symbol.index())?;
-        scenario.listings.get(usize::from(*number))
-    }
-
-    /// Whether a listing has a number.
-    pub(crate) fn is_numbered(&self, scenario: &Scenario, listing: &Listing) -> bool {
-        let is_it = |of: &Listing| std::ptr::eq(of, listing);
-        self.listings.iter().any(|&number| is_it(&scenario.listings[usize::from(number)]))
+        self.numbers_must_mean_what_they_meant(disk, scenario);
     }
 
     /// Symbols are followed from now on.
     pub(crate) fn followed(&mut self, symbols: &[SymbolId], now: Millis) {
         self.acknowledged.followed(symbols);
         self.followed_at.extend(symbols.iter().map(|&symbol| (symbol, now)));
+        self.followings.begun(symbols);
     }
 
     /// An aggregate was sent while no socket that lives was to carry it.
@@ -283,6 +254,7 @@ impl Oracle {
         self.lag(now, klines, process, scenario);
         self.must_show_what_was_acknowledged(klines, process, scenario);
         self.silent_socket(process.clock.elapsed(now), process);
+        self.who_trades_is_followed(now, process, scenario);
     }
 
     /// Looks at what was committed.
@@ -335,6 +307,11 @@ impl Oracle {
         let Some(listing) = self.listing(scenario, symbol) else {
             return self.violated(Rule::O8, format!("a kline of {symbol}, which has no number"));
         };
+        if let Some(left_at) = self.begins_after_it_was_left(symbol, record) {
+            let (open, name) = (record.kline.open_time, &listing.terms.name);
+            let what = format!("{period} {open} of {name} ({symbol}), which was left at {left_at}");
+            return self.violated(Rule::O3, what);
+        }
         match record.status {
             KlineStatus::Confirmed => {
                 self.confirmed += 1;

@@ -136,6 +136,22 @@ impl Kind {
     ];
 }
 
+impl Kind {
+    /// Whether something is wrong with it: listings and what a run is like are no faults.
+    pub(crate) const fn is_wrong(self) -> bool {
+        !matches!(
+            self,
+            Self::Listing
+                | Self::Delisting
+                | Self::Relisting
+                | Self::Steady
+                | Self::Watched
+                | Self::ShortMessages
+                | Self::RawFills
+        )
+    }
+}
+
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {

@@ -4,6 +4,8 @@
 mod closed;
 #[path = "plans/converged.rs"]
 mod converged;
+#[path = "plans/ended.rs"]
+mod ended;
 #[path = "plans/silence.rs"]
 mod silence;
 

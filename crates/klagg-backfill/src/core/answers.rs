@@ -99,8 +99,6 @@ impl BackfillCore {
                 let (name, period) = (state.name.clone(), page.period);
                 let is_news = state.rest_from_odd(now.local, self.config.retry_pause);
                 let times = state.odd_pages;
-                // Perhaps it ended a little earlier, and has no klines from there on.
-                state.ends_at = state.ends_at.map(|at| at.plus(-60_000));
                 self.count(|counts| counts.pages_refused += 1);
                 if is_news {
                     let notice = Notice::PageRefused { name, period, times, reason };

@@ -82,7 +82,11 @@ impl BackfillCore {
 
     /// The minutes up to now are still to be confirmed; then the symbols are left.
     pub(super) fn on_retired(&mut self, now: Now, symbols: &[SymbolId]) {
-        let ends_at = Period::M1.next_open_time(now.exchange);
+        let ends_at = if mutated!(LastMinutesForgotten) {
+            UnixMillis(0)
+        } else {
+            Period::M1.next_open_time(now.exchange)
+        };
         for symbol in symbols {
             if let Some(state) = self.states.get_mut(symbol) {
                 state.ends_at.get_or_insert(ends_at);

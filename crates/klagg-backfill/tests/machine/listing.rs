@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use klagg_backfill::{Event, SymbolSpec, What};
-use klagg_kline::{KlineStatus, Period, SymbolId};
+use klagg_backfill::{Event, Notice, SymbolSpec, What};
+use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
 
 use crate::world::{MINUTE, World, config};
 
@@ -115,4 +115,35 @@ fn a_number_whose_name_is_unknown_holds_up_nobody_else_and_is_taken_up_when_it_i
     let at = world.exchange();
     world.tell(Event::Listed { symbols: vec![NEW], at });
     world.run_to(Duration::from_mins(3), |world| world.is_confirmed(NEW, listed));
+}
+
+/// A world in which the symbol has ended, and the last of its minutes; pages break off before it
+/// for so long.
+fn ended(broken_for: Duration) -> (World, UnixMillis) {
+    let mut world = World::new(config(&[Period::M1, Period::M5], &[99, 99]), 2, 2_400);
+    world.run_to_confirming();
+    let last = Period::M1.open_time(world.exchange());
+    world.broken_off.insert(OLD, (last, world.local + broken_for));
+    world.close(OLD, last, KlineStatus::Closed);
+    world.tell(Event::Retired(vec![OLD]));
+    (world, last)
+}
+
+#[test]
+fn the_last_minute_of_a_symbol_that_has_ended_is_asked_for_until_a_whole_page_comes() {
+    let (mut world, last) = ended(Duration::from_mins(2));
+    world.run_to(Duration::from_mins(4), |world| world.is_confirmed(OLD, last));
+}
+
+#[test]
+fn a_symbol_that_ended_earlier_than_heard_of_is_left_where_its_klines_break_off() {
+    let (mut world, last) = ended(Duration::from_hours(24));
+    world.run_until(world.local + Duration::from_mins(10));
+    let asked = |world: &World| world.granted.iter().filter(|of| of.request.symbol == OLD).count();
+    let before = asked(&world);
+    world.run_until(world.local + Duration::from_mins(10));
+    assert_eq!(asked(&world), before, "it is asked for no more");
+    assert!(!world.is_confirmed(OLD, last));
+    let missing = |notice: &Notice| matches!(notice, Notice::LastMinutesMissing { .. });
+    assert!(!world.notices.iter().any(missing), "{:?}", world.notices);
 }

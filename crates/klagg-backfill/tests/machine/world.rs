@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) official: BTreeMap<(SymbolId, Period, UnixMillis), Kline>,
     /// First minutes of symbols that were not listed on [`LISTED`].
     pub(crate) listed: BTreeMap<SymbolId, UnixMillis>,
+    /// Symbols whose klines break off at a minute, until a local time.
+    pub(crate) broken_off: BTreeMap<SymbolId, (UnixMillis, Duration)>,
     /// Trades of the exchange, by symbol.
     pub(crate) trades: BTreeMap<SymbolId, Vec<Trade>>,
     /// Files that were asked for, and when.
@@ -125,6 +127,7 @@ impl World {
             down_until: Duration::ZERO,
             official: BTreeMap::new(),
             listed: BTreeMap::new(),
+            broken_off: BTreeMap::new(),
             trades: BTreeMap::new(),
             files: Vec::new(),
             archive: Box::new(|_, _| Err(FileFailure::Missing)),
@@ -311,7 +314,10 @@ impl World {
                 let listed = self.listed.get(&request.symbol).copied().unwrap_or(LISTED);
                 let next = |at: &UnixMillis| Some(page.period.next_open_time(*at));
                 let times = std::iter::successors(Some(page.from), next);
-                let times = times.take_while(|&at| at < page.until);
+                let broken_off = self.broken_off.get(&request.symbol);
+                let broken_off = broken_off.filter(|of| self.local < of.1);
+                let until = broken_off.map_or(page.until, |of| page.until.min(of.0));
+                let times = times.take_while(|&at| at < until);
                 let times = times.filter(|&at| page.period.next_open_time(at) > listed);
                 let one = |at| {
                     let key = (request.symbol, page.period, at);

@@ -105,8 +105,9 @@ impl Oracle {
     }
 
     /// A symbol is folded no more.
-    pub(crate) fn left(&mut self, symbols: &[SymbolId]) {
+    pub(crate) fn left(&mut self, symbols: &[SymbolId], now: Millis) {
         self.acknowledged.left(symbols);
+        self.followings.left(symbols.iter().copied(), now);
         for symbol in symbols {
             self.disturb(Millis::MAX, |number| number == symbol.index());
         }

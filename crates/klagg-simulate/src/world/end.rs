@@ -3,7 +3,9 @@
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
 
 use crate::agenda::Millis;
+use crate::market::{Listing, MINUTE, Terms};
 use crate::outcome::{Rule, Violation};
+use crate::plan::Fault;
 use crate::process::Stage;
 use crate::scenario::QUIET_FROM;
 use crate::world::World;
@@ -14,6 +16,8 @@ const FEED_WELL_WITHIN: Millis = 60_000;
 const UNDER_WAY_MAX: Millis = 5_000;
 /// A doubtful minute is repaired within this.
 const REPAIRED_WITHIN: Millis = 65_000;
+/// All doubtful minutes of all symbols are, once the exchange answers again.
+const REPAIRED_ALL_WITHIN: Millis = 120_000;
 
 impl World {
     /// Two minutes after all is well, everything that lies so far back is confirmed.
@@ -59,6 +63,10 @@ impl World {
             if is_listed && !self.oracle.is_numbered(&self.scenario, listing) {
                 return late(format!("{name} trades and has no number"));
             }
+            let has_ended = listing.terms.ends_at < self.now - REPAIRED_WITHIN;
+            if has_ended && self.oracle.is_followed(&self.scenario, listing, process) {
+                return late(format!("{name} has ended and is followed"));
+            }
         }
         for symbol in process.index.load().iter() {
             let Some(listing) = self.oracle.listing(&self.scenario, symbol.id) else { continue };
@@ -66,6 +74,7 @@ impl World {
             for (index, &period) in self.scenario.periods.as_slice().iter().enumerate() {
                 let whole = self.scenario.start.max(first);
                 let end = listing.terms.ends_at.min(until).min(self.ended_before(symbol.id));
+                let end = if self.is_owed(listing) { end } else { Millis::MIN };
                 let mut open = period.open_time(UnixMillis(whole));
                 while period.next_open_time(open).0 <= end {
                     if let Some(what) = self.lacks(symbol.id, (index, period), open) {
@@ -80,10 +89,28 @@ impl World {
         None
     }
 
-    /// A symbol that has ended is confirmed up to where it was followed.
+    /// A symbol that has ended is confirmed up to where this process followed it. One that ended
+    /// before this process began is asked for no more.
     fn ended_before(&self, symbol: SymbolId) -> Millis {
         let follows = self.process.as_ref().is_some_and(|of| of.followed.contains(&symbol));
-        if follows { Millis::MAX } else { Millis::MIN }
+        if follows { Millis::MAX } else { self.oracle.left_at(symbol).unwrap_or(Millis::MIN) }
+    }
+
+    /// Whether the last minutes of a symbol that has ended had to be confirmed: the exchange
+    /// answers by name, so that nobody can ask for them once its name is listed anew. They are
+    /// owed where nothing had gone wrong for so long as a repair takes
+    /// (`a_name_listed_anew_ends_what_can_be_asked_of_the_listing_before_it`).
+    fn is_owed(&self, listing: &Listing) -> bool {
+        let Terms { name, ends_at, .. } = &listing.terms;
+        let anew = |of: &&Listing| of.terms.name == *name && of.terms.listed_at >= *ends_at;
+        let Some(anew) = self.scenario.listings.iter().find(anew) else { return true };
+        let listed_at = anew.terms.listed_at;
+        let over =
+            |fault: &Fault| self.scenario.start + fault.at + Millis::from(fault.amount).max(MINUTE);
+        let is_before = |of: &&Fault| of.kind.is_wrong() && self.scenario.start + of.at < listed_at;
+        let wrong_until = self.plan.faults.iter().filter(is_before).map(over).max();
+        let wrong_until = wrong_until.unwrap_or(0).max(*ends_at);
+        wrong_until + REPAIRED_ALL_WITHIN + self.scenario.confirm_wait <= listed_at
     }
 
     fn lacks(

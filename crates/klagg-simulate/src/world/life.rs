@@ -11,7 +11,7 @@ impl World {
     pub(super) fn start(&mut self) {
         self.incarnation += 1;
         self.exchange.rest.weights.forget_rolling();
-        self.oracle.started(&self.disk);
+        self.oracle.started(&self.disk, &self.scenario);
         self.process = Some(Process::start(&self.scenario, &self.disk, self.now, self.skew));
         self.boot();
     }
@@ -41,6 +41,7 @@ impl World {
         if process.writer.is_committing() && self.random.per_mille(500) {
             self.disk.commit(process.writer.batch());
         }
+        self.oracle.died(&process.followed, self.now);
         for line in process.connections.iter().flat_map(|of| &of.lines) {
             line.socket.into_iter().for_each(|socket| self.exchange.forget(socket));
         }

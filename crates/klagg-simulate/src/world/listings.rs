@@ -149,7 +149,7 @@ impl World {
         let at = process.lookout.seen_at(moment, found);
         let moves = process.lookout.moves(found, &process.index.load());
         let unsubscribe = process.leave(self.now, &moves.leave);
-        self.oracle.left(&moves.leave);
+        self.oracle.left(&moves.leave, self.now);
         process.lookout.has_left(&moves.leave);
         self.change_streams(unsubscribe, StreamEvent::Unsubscribe);
         let Some(process) = &mut self.process else { return };
