@@ -163,6 +163,7 @@ impl<S: FeedSink> Connection<S> {
             match *step {
                 Step::Copies(count) => self.parts.sink.on_copies(count),
                 Step::Interrupted => self.parts.sink.on_interrupted(),
+                Step::Quiet => self.parts.sink.on_quiet(),
                 Step::Act(..) | Step::CloseReplaced(_) | Step::GiveUp(_) => {}
             }
         }

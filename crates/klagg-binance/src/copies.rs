@@ -10,17 +10,20 @@
 //! - An interruption is told when a socket is lost, or may have lost a trade, and none that has
 //!   joined is left; and when the first one joins, if another one has delivered before and does not
 //!   show in time that it reaches to where the first one is whole.
+//! - Nobody waits for another socket while nothing comes over any: that is told as well.
 //!
 //! Sans-io: decides what [`ConnectionPolicy`] leaves open. Deliberately absent: sockets, clocks,
 //! and which trades come twice (the engine's sequencer knows them by their ids).
 
 mod join;
+mod quiet;
 mod step;
 
 use std::time::Duration;
 
 use klagg_kline::UnixMillis;
 
+use self::quiet::Quiet;
 pub use self::step::{CopyId, Step};
 use crate::policy::{Action, ConnectionPolicy, Event};
 use crate::timing::StreamTiming;
@@ -66,6 +69,7 @@ pub struct Copies {
     retry_at: Duration,
     /// What was said last of how many sockets deliver.
     said: u16,
+    quiet: Quiet,
 }
 
 impl Copies {
@@ -73,6 +77,7 @@ impl Copies {
     pub fn new(timing: StreamTiming, copies: u8, has_canary: bool, streams: Vec<String>) -> Self {
         debug_assert!(copies > 0);
         Self {
+            quiet: Quiet::new(timing.quiet),
             timing,
             has_canary,
             wanted: streams,
@@ -111,6 +116,7 @@ impl Copies {
         match event {
             Event::Connected => slot.is_open = true,
             Event::Closed => slot.is_open = false,
+            Event::Data(_) | Event::Resumed => self.quiet.heard(now),
             _ => {}
         }
         self.drive(copy, now, random, event, steps);
@@ -185,6 +191,7 @@ impl Copies {
             self.on_event(now, random, (copy, Event::Timer), steps);
         }
         self.join_all(now, false, steps);
+        steps.extend(self.quiet.has_come(now).then_some(Step::Quiet));
         if self.turn.is_some_and(|turn| turn.give_up_at <= now) {
             self.give_up(now, random, steps);
         }
@@ -214,8 +221,8 @@ impl Copies {
             // One that has not joined waits for the other's time, not for ours.
             due.filter(|_| self.is_joined(turn.new)).unwrap_or(turn.give_up_at).min(turn.give_up_at)
         });
-        let join = self.first_join_at();
-        policies.chain(leave).chain(retry).chain(turn).chain(join).min()
+        let (join, quiet) = (self.first_join_at(), self.quiet.due_at());
+        policies.chain(leave).chain(retry).chain(turn).chain(join).chain(quiet).min()
     }
 
     /// The connection ends: whoever waits for the turnstile is not held up by it.

@@ -168,6 +168,10 @@ pub trait FeedSink: Send + 'static {
         let _ = count;
     }
 
+    /// Nothing comes over any socket of the connection, and its time stands: no copy is about to
+    /// bring what another one has left out. Does nothing unless implemented.
+    fn on_quiet(&mut self) {}
+
     /// Passes on what was taken, without waiting.
     ///
     /// # Errors

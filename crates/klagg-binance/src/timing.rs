@@ -33,6 +33,9 @@ pub struct StreamTiming {
     pub overlap_max: Duration,
     /// Between the end of one replacement and the beginning of the next, of all connections.
     pub rotation_gap: Duration,
+    /// For how long nothing has to come over any socket of a connection before nothing counts as
+    /// on its way any more. Not less than the time for which trades are held back for another copy.
+    pub quiet: Duration,
     /// Waits after failures.
     pub backoff: Backoff,
     /// Most messages sent in a second; the exchange allows 10, pongs included.

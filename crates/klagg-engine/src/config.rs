@@ -11,7 +11,8 @@ pub enum Continuity {
     /// Ids grow by exactly one: a jump is a hole, and the minutes it spans are provisional.
     Checked,
     /// Ids grow, perhaps by more than one: raw fills, whose ids the exchange does not always
-    /// publish. Repetitions are still dropped; nothing is held, no hole is seen.
+    /// publish. Repetitions are still dropped; no hole is seen, and trades are held only while a
+    /// feed says that it has several copies.
     Unchecked,
 }
 
@@ -37,7 +38,8 @@ pub struct SequencerConfig {
     /// hole is given up.
     pub held_max: usize,
     /// How long, in exchange time, a hole may be filled by another copy of the feed. Does not count
-    /// while a feed says that it has one copy only; 0: no hole ever waits.
+    /// while a feed says that it has one copy only, and ends where it says that nothing comes any
+    /// more; 0: no hole ever waits.
     pub hold_ms: i64,
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Item {
     Interrupted,
     /// So many copies of the feed deliver from here on.
     Copies(u16),
+    /// Nothing is on its way over any copy of the feed.
+    Quiet,
 }
 
 const _: () = assert!(size_of::<Item>() == 48);
@@ -93,6 +95,7 @@ struct Outbox {
     watermark: Option<UnixMillis>,
     interrupted: bool,
     copies: Option<u16>,
+    quiet: bool,
 }
 
 /// The producer's end of the engine, one for each source of trades. Made by
@@ -124,6 +127,7 @@ impl EngineFeed {
             watermark: None,
             interrupted: false,
             copies: None,
+            quiet: false,
         };
         Self {
             feed,
@@ -188,6 +192,15 @@ impl EngineFeed {
     pub fn copies(&mut self, count: u16) {
         for worker in 0..self.outboxes.len() {
             self.outboxes[worker].copies = Some(count);
+            self.make_room(worker);
+        }
+    }
+
+    /// Says that nothing comes over any copy of the source, so that its time stands: what is held
+    /// for another copy waits no longer. Never blocks.
+    pub fn quiet(&mut self) {
+        for worker in 0..self.outboxes.len() {
+            self.outboxes[worker].quiet = true;
             self.make_room(worker);
         }
     }
@@ -292,7 +305,7 @@ impl Drop for EngineFeed {
 impl Outbox {
     #[inline]
     const fn has_marks(&self) -> bool {
-        self.watermark.is_some() || self.interrupted || self.copies.is_some()
+        self.watermark.is_some() || self.interrupted || self.copies.is_some() || self.quiet
     }
 
     const fn is_empty(&self) -> bool {
@@ -318,6 +331,11 @@ impl Outbox {
             && let Some(time) = self.watermark.take()
         {
             self.items.push(Item::Watermark(time));
+        }
+        let waits = self.interrupted || self.copies.is_some() || self.watermark.is_some();
+        if self.quiet && !waits && self.items.len() < batch_trades {
+            self.items.push(Item::Quiet);
+            self.quiet = false;
         }
     }
 }

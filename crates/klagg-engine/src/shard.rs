@@ -317,6 +317,7 @@ impl Shard {
                 Item::Watermark(time) => self.on_watermark(feed, *time),
                 Item::Interrupted => self.on_interrupted(feed),
                 Item::Copies(count) => self.on_copies(feed, *count),
+                Item::Quiet => self.on_quiet(feed),
             }
         }
     }

@@ -40,6 +40,7 @@ mutants! {
     StatusMayFall "a kline in memory is replaced by one of which less is proven",
     DeltaForgotten "changes are forgotten when handed out, not when acknowledged",
     HeldForever "a hole that nobody fills is waited for without end",
+    QuietUnheard "a hole is waited for by the feed's time alone, which stands where nothing comes",
     LateAnswerDropped "what a late worker answers is thrown away",
     StaleUntold "a worker that does not answer is shown as if it did",
     NoWeightBudget "requests do not wait for their weight",

@@ -30,6 +30,10 @@ impl FeedSink for EngineSink {
         self.feed.copies(count);
     }
 
+    fn on_quiet(&mut self) {
+        self.feed.quiet();
+    }
+
     fn flush(&mut self) -> Result<(), SinkRefusal> {
         self.heart.beat();
         match self.feed.try_flush() {

@@ -45,6 +45,8 @@ const BACKOFF: Backoff =
 const LIFETIME: Duration = Duration::from_mins(24 * 60 - 1);
 /// Between two replacements of sockets; less where they are replaced every few seconds.
 const ROTATION_GAP: Duration = Duration::from_secs(10);
+/// After so much silence of a whole connection nothing counts as on its way.
+const QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) fn engine(config: &Config) -> EngineConfig {
     let continuity = match config.feed.stream {
@@ -117,6 +119,7 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
     let symbols_per_connection = config.feed.streams_per_connection.saturating_sub(3).max(1);
     let connections = config.engine.max_symbols.div_ceil(symbols_per_connection);
     let rotation = Duration::from_secs(config.feed.rotate_after_seconds);
+    let hold = Duration::from_millis(config.engine.hold_ms.unsigned_abs());
     Ok(StreamConfig {
         base_url: config.exchange.stream_url.clone(),
         plain_text: PlainText::LoopbackOnly,
@@ -148,6 +151,7 @@ pub(crate) fn stream(config: &Config) -> anyhow::Result<StreamConfig> {
             overlap: Duration::from_secs(1),
             overlap_max: Duration::from_secs(30),
             rotation_gap: ROTATION_GAP.min(rotation / 4),
+            quiet: QUIET.max(hold),
             backoff: BACKOFF,
             messages_per_second: 8,
             names_per_subscribe: 200,

@@ -70,6 +70,7 @@ fn stream_config(base_url: String) -> StreamConfig {
             overlap: Duration::from_secs(1),
             overlap_max: Duration::from_secs(30),
             rotation_gap: Duration::from_secs(10),
+            quiet: Duration::from_secs(1),
             backoff: Backoff {
                 floor: Duration::from_millis(5),
                 ceiling: Duration::from_millis(50),

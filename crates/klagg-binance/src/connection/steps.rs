@@ -21,7 +21,9 @@ impl<S: FeedSink> Connection<S> {
         match step {
             Step::Act(copy, action) => self.act(copy, action).await,
             // Said when it was decided; it is not to wait for the next message.
-            Step::Copies(_) | Step::Interrupted => self.pass_on(FeedSink::flush).await,
+            Step::Copies(_) | Step::Interrupted | Step::Quiet => {
+                self.pass_on(FeedSink::flush).await
+            }
             Step::CloseReplaced(copy) => {
                 self.parts.counters.rotations.add(1);
                 tracing::info!(connection = %self.parts.id, %copy, "a socket is replaced");

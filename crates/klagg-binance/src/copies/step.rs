@@ -32,4 +32,7 @@ pub enum Step {
     Interrupted,
     /// So many sockets may deliver the same trades from now on.
     Copies(u16),
+    /// Nothing has come over any socket for [`StreamTiming::quiet`](crate::StreamTiming::quiet):
+    /// no other one is about to bring what one has left out. Said once after what came last.
+    Quiet,
 }

@@ -204,6 +204,28 @@ fn the_first_socket_tells_of_an_interruption_if_another_one_delivers_no_more() {
 }
 
 #[test]
+fn a_connection_is_quiet_once_after_what_came_last_over_any_of_its_sockets() {
+    let (mut copies, mut steps) = first_is_whole(None);
+    let mut turnstile = Turnstile::new(ms(10_000));
+    let mut is_quiet = |copies: &mut Copies, now: u64| {
+        steps.clear();
+        copies.on_timer(ms(now), 0, &mut turnstile, &mut steps);
+        steps.contains(&Step::Quiet)
+    };
+    assert!(!is_quiet(&mut copies, 1_900), "the first socket was heard at 901 ms");
+    let heard = (CopyId(1), Event::Data(Source::Other));
+    copies.on_event(ms(1_900), 0, heard, &mut Vec::new());
+    assert!(!is_quiet(&mut copies, 2_899));
+    assert!(copies.next_deadline() <= Some(ms(2_900)));
+    assert!(is_quiet(&mut copies, 2_900), "nothing came for a second");
+    assert!(!is_quiet(&mut copies, 2_901), "it was said");
+    // What waited while we did not read is on its way.
+    copies.on_event_for_all(ms(3_500), 0, &Event::Resumed, &mut Vec::new());
+    assert!(!is_quiet(&mut copies, 4_499));
+    assert!(is_quiet(&mut copies, 4_500));
+}
+
+#[test]
 fn what_a_socket_misses_before_anybody_has_joined_is_an_interruption() {
     let (first, other) = (CopyId(0), CopyId(1));
     let mut copies = Copies::new(timing(), 2, true, vec![name(0)]);

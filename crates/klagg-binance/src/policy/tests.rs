@@ -17,6 +17,7 @@ fn timing() -> StreamTiming {
         overlap: seconds(1),
         overlap_max: seconds(30),
         rotation_gap: seconds(10),
+        quiet: seconds(1),
         backoff: Backoff { floor: Duration::from_millis(100), ceiling: seconds(30) },
         messages_per_second: 8,
         names_per_subscribe: 200,

@@ -151,6 +151,7 @@ pub(crate) fn config(base_url: String) -> StreamConfig {
             overlap: Duration::from_millis(20),
             overlap_max: Duration::from_secs(10),
             rotation_gap: Duration::from_millis(50),
+            quiet: Duration::from_millis(100),
             backoff: Backoff { floor: Duration::from_millis(5), ceiling: Duration::from_millis(9) },
             messages_per_second: 8,
             names_per_subscribe: 200,

@@ -58,6 +58,14 @@ impl Shard {
         });
     }
 
+    /// Nothing comes over any copy of a feed, and its time stands: none is about to fill a hole,
+    /// and what is held behind one does not wait for a time that may not come for long.
+    pub fn on_quiet(&mut self, feed: FeedId) {
+        if !mutated!(QuietUnheard) {
+            self.release_held(feed, UnixMillis(i64::MAX));
+        }
+    }
+
     /// So many copies of a feed deliver from now on.
     pub fn on_copies(&mut self, feed: FeedId, count: u16) {
         let copies = if count > 1 { Copies::Several } else { Copies::One };
@@ -104,8 +112,8 @@ impl Shard {
         }
     }
 
-    /// Gives up the holes of a feed whose time has come.
-    fn release_held(&mut self, feed: FeedId, now: UnixMillis) {
+    /// Gives up the holes of a feed that were to be waited for until `until`.
+    fn release_held(&mut self, feed: FeedId, until: UnixMillis) {
         let mut at = 0;
         while at < self.holding.len() {
             let index = self.holding[at];
@@ -113,11 +121,11 @@ impl Shard {
                 self.holding.swap_remove(at);
                 continue;
             };
-            if desk.cold.feed != feed || !desk.release_until(now) {
+            if desk.cold.feed != feed || !desk.release_until(until) {
                 at += 1;
                 continue;
             }
-            desk.on_time(clock.boundary, now);
+            desk.on_time(clock.boundary, clock.time.unwrap_or_default());
             self.holding.swap_remove(at);
             self.mark_changed(index);
         }

@@ -25,7 +25,7 @@ pub(crate) struct Arrivals {
     withheld: Vec<Vec<bool>>,
     /// By listing: the newest id handed over, and when.
     pub(crate) newest: Vec<(i64, Millis)>,
-    /// By feed: when a trade last came, known already or not.
+    /// By feed: when anything last came, known already or not, or waited for us to read it.
     pub(crate) came: Vec<Millis>,
     /// By feed: until when it was last interrupted; the end of time while it is.
     interrupted: Vec<Millis>,

@@ -115,7 +115,6 @@ impl Oracle {
 
     /// A trade came.
     pub(super) fn came(&mut self, symbol: SymbolId, (listing, id): (u16, i64), now: Millis) {
-        self.arrivals.came[symbol.index() % self.connections] = now;
         if let Some((at, time)) = self.arrivals.trade(listing, id, now) {
             // Its minute may have been closed.
             let told = self.arrivals.told(symbol.index() % self.connections);

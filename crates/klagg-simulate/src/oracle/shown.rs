@@ -14,6 +14,8 @@ use crate::scenario::Scenario;
 pub(super) const LAG_MAX: Millis = 15_000;
 /// A trade that was handed to the engine is shown within this.
 const SHOWN_WITHIN: Millis = 1_500;
+/// After so much silence of a feed nothing is on its way over it: the product's number.
+const QUIET: Millis = 1_000;
 /// A minute that came in a late answer is there within this.
 const HOLE_HEALED: Millis = 20_000;
 /// A new symbol is subscribed within this, where nothing is wrong.
@@ -42,10 +44,9 @@ impl Oracle {
             }
             let shown = shown(klines, symbol);
             let (newest, at) = self.arrivals.newest[usize::from(number)];
-            // A hole is waited for by the feed's time, which stands while nothing comes.
-            let told = self.arrivals.told(process.connection_of(symbol));
             let is_due = now - at > SHOWN_WITHIN + scenario.gateway_cadence;
-            if newest > shown && is_due && told > at + SHOWN_WITHIN {
+            let feed = process.connection_of(symbol);
+            if newest > shown && is_due && !self.may_be_held(now, (feed, at), scenario) {
                 self.late_trade(klines, (symbol, newest, shown), (now, at), scenario);
             }
             self.silent_symbol(klines, process, symbol);
@@ -123,7 +124,9 @@ impl Oracle {
         if newest.id <= shown || newest.sent < followed_at.saturating_add(SETTLED_AFTER) {
             return;
         }
-        if self.waits_for_another_copy(now, process, symbol, newest.id) {
+        let (came, at) = self.arrivals.newest[usize::from(self.listings[symbol.index()])];
+        let feed = process.connection_of(symbol);
+        if came >= newest.id && self.may_be_held(now, (feed, at), scenario) {
             return;
         }
         let Some(slot) = klines.slot(symbol, 0) else { return };
@@ -131,7 +134,6 @@ impl Oracle {
         let is_passed = last.is_some_and(|last| last.kline.open_time.0 + MINUTE > newest.time);
         let is_doubtful = last.is_some_and(|last| last.status == KlineStatus::Provisional);
         // What was lost while the feed was cut makes its minute provisional.
-        let feed = process.connection_of(symbol);
         let worker = symbol.index() % scenario.workers;
         let is_cut = self.arrivals.was_cut(feed, worker, newest.sent);
         let is_told = is_passed || is_doubtful || is_cut || process.says_doubtful(symbol);
@@ -162,22 +164,14 @@ impl Oracle {
         sent.iter().map(|of| of.id).find(|&id| is_lost(id))
     }
 
-    /// Whether an aggregate that the network delayed has come, and waits behind a hole that another
-    /// copy may fill. It waits by the feed's time, which stands where nothing comes after it; a
-    /// feed that is silent for so long is cut, which is told. So it lags since it came, not since
-    /// it was sent; or since a slower copy last brought what was known, which is no silence
-    /// (`a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known`).
-    fn waits_for_another_copy(
-        &self,
-        now: Millis,
-        process: &Process,
-        symbol: SymbolId,
-        id: i64,
-    ) -> bool {
-        let (newest, at) = self.arrivals.newest[usize::from(self.listings[symbol.index()])];
-        let feed = process.connection_of(symbol);
-        let stands = self.arrivals.told(feed) <= at + SHOWN_WITHIN;
-        newest >= id && stands && now - at.max(self.arrivals.came[feed]) <= LAG_MAX
+    /// Whether what came at `at` may wait behind a hole that another copy may fill: by the feed's
+    /// time, which stands where nothing newer comes. So long as a slower copy brings anything, it
+    /// may bring that (`a_feed_is_not_silent_while_a_slower_copy_brings_what_is_known`); once
+    /// nothing comes at all, nobody waits any more
+    /// (`what_is_held_behind_a_hole_is_shown_though_the_time_of_a_quiet_feed_stands`).
+    fn may_be_held(&self, now: Millis, (feed, at): (usize, Millis), scenario: &Scenario) -> bool {
+        let is_quiet = now - at.max(self.arrivals.came[feed]) > QUIET + scenario.gateway_cadence;
+        self.arrivals.told(feed) <= at + SHOWN_WITHIN && !is_quiet
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::agenda::Millis;
 use crate::oracle::Oracle;
 use crate::outcome::Rule;
 use crate::process::Process;
@@ -42,6 +43,11 @@ impl Oracle {
     /// A socket is open, or what has to come over it was read.
     pub(crate) fn socket_heard(&mut self, connection: usize, copy: usize, at: Duration) {
         self.sockets.set(connection, copy, Some(at));
+    }
+
+    /// Something was read of a connection.
+    pub(crate) fn read(&mut self, connection: usize, now: Millis) {
+        self.arrivals.came[connection] = now;
     }
 
     /// A socket is gone.

@@ -41,6 +41,9 @@ pub(crate) struct Connection {
     pub(crate) alarm: Alarm,
 }
 
+/// After so much silence nothing counts as on its way: the product's number.
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
+
 /// The product's numbers, those of hours and of hundreds of streams scaled to a run.
 pub(crate) fn timing(names_per_subscribe: usize) -> StreamTiming {
     let seconds = Duration::from_secs;
@@ -57,6 +60,7 @@ pub(crate) fn timing(names_per_subscribe: usize) -> StreamTiming {
         overlap: seconds(2),
         overlap_max: seconds(15),
         rotation_gap: seconds(5),
+        quiet: QUIET,
         backoff: Backoff { floor: Duration::from_millis(100), ceiling: seconds(10) },
         messages_per_second: 4,
         names_per_subscribe,

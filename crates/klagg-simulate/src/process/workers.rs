@@ -26,6 +26,7 @@ pub(crate) enum Item {
     Watermark(FeedId, UnixMillis),
     Interrupted(FeedId),
     Copies(FeedId, u16),
+    Quiet(FeedId),
 }
 
 /// What a worker is told besides.
@@ -221,6 +222,7 @@ impl Worker {
             Item::Watermark(feed, time) => shard.on_watermark(feed, time),
             Item::Interrupted(feed) => shard.on_interrupted(feed),
             Item::Copies(feed, count) => shard.on_copies(feed, count),
+            Item::Quiet(feed) => shard.on_quiet(feed),
         }
         true
     }

@@ -89,6 +89,11 @@ impl World {
                     worker.push(self.now, Item::Interrupted(feed));
                 }
             }
+            Step::Quiet => {
+                for worker in &mut process.workers {
+                    worker.push(self.now, Item::Quiet(feed));
+                }
+            }
             Step::CloseReplaced(copy) | Step::GiveUp(copy) => self.lost(connection, copy),
         }
     }

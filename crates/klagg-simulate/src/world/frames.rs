@@ -22,6 +22,7 @@ impl World {
             return;
         }
         line.event_time = line.event_time.max(Some(UnixMillis(event_time)));
+        self.oracle.read(connection, self.now);
         if from == Source::Canary || connection >= process.carriers {
             self.oracle.socket_heard(connection, copy.index(), process.clock.elapsed(self.now));
         }

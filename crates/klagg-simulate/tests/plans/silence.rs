@@ -5,6 +5,19 @@ use klagg_simulate::{Kind, fault};
 use crate::holds;
 
 #[test]
+fn what_is_held_behind_a_hole_is_shown_though_the_time_of_a_quiet_feed_stands() {
+    let faults = [
+        fault(0, Kind::RawFills, 1_874, 0),
+        fault(92_022, Kind::WorkerStall, 3_067, 22_020),
+        fault(99_065, Kind::Duplicates, 18_374, 9_766),
+        fault(121_135, Kind::Crash, 64_373, 1_645),
+        fault(240_311, Kind::Disconnect, 12, 0),
+        fault(242_180, Kind::Late, 45_466, 2_716),
+    ];
+    holds(8_032_369, &faults);
+}
+
+#[test]
 fn a_trade_of_a_name_listed_anew_is_heard_as_one_of_the_number_before_it() {
     let faults = [
         fault(0, Kind::Steady, 50_914, 0),

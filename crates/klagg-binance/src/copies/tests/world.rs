@@ -31,6 +31,7 @@ pub(super) fn timing() -> StreamTiming {
         overlap: ms(300),
         overlap_max: ms(3_000),
         rotation_gap: ms(1_000),
+        quiet: ms(1_000),
         backoff: Backoff { floor: ms(50), ceiling: ms(500) },
         messages_per_second: 8,
         names_per_subscribe: 2,
@@ -167,6 +168,7 @@ impl World {
                 self.report.interruptions += 1;
                 self.is_excused = true;
             }
+            Step::Quiet => {}
             Step::Copies(count) => self.report.most_open = self.report.most_open.max(count),
             Step::CloseReplaced(copy) => {
                 self.report.replaced += 1;

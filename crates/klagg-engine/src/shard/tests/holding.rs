@@ -55,6 +55,28 @@ fn a_hole_is_given_up_when_its_time_or_its_room_is_over() {
 }
 
 #[test]
+fn what_is_held_does_not_wait_for_the_time_of_a_feed_that_has_fallen_quiet() {
+    for continuity in [Continuity::Checked, Continuity::Unchecked] {
+        let rules = SequencerConfig { continuity, hold_ms: 250, held_max: 10 };
+        let mut bench = Bench::new(rules);
+        bench.shard.on_copies(FEED, 2);
+        bench.trade(1, 0.1, 1);
+        bench.trade(3, 0.2, 3);
+        bench.trade(5, 0.2, 5);
+        bench.trade(3, 0.2, 3);
+        bench.shard.on_quiet(FeedId(9));
+        assert!(bench.open().starts_with("1m@0 o1 c1 n1"), "another feed: {}", bench.open());
+        bench.shard.on_quiet(FEED);
+        assert!(bench.open().starts_with("1m@0 o1 c5 n3"), "{}", bench.open());
+        // It says nothing of time: what was quiet is no proof that a minute is over.
+        assert_eq!(bench.closed(), "");
+        bench.trade(2, 0.1, 2);
+        bench.trade(6, 0.3, 6);
+        assert!(bench.open().starts_with("1m@0 o1 c6 n4"), "{}", bench.open());
+    }
+}
+
+#[test]
 fn a_hole_waits_only_while_there_is_another_copy_to_fill_it() {
     let mut bench = Bench::new(SequencerConfig { hold_ms: 250, held_max: 10, ..CHECKED });
     bench.shard.on_copies(FEED, 1);
