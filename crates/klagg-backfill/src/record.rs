@@ -42,7 +42,7 @@ pub(crate) fn settle(
             (_, true) => tally.equal += 1,
             (KlineStatus::Confirmed, false) => tally.corrected_confirmed += 1,
             (KlineStatus::Closed, false) => differences.add(kline, ours, &mut tally.causes),
-            (KlineStatus::Provisional | KlineStatus::Open, false) => {
+            (KlineStatus::Provisional | KlineStatus::Broken | KlineStatus::Open, false) => {
                 tally.corrected_provisional += 1;
             }
         }

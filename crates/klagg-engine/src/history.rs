@@ -25,7 +25,7 @@ mod tests;
 
 use std::sync::{Arc, OnceLock};
 
-use klagg_kline::{KlineRecord, KlineStatus, PeriodSet, SymbolId, UnixMillis};
+use klagg_kline::{KlineRecord, PeriodSet, SymbolId, UnixMillis};
 
 use self::atomics::{AtomicU64, Ordering, Site};
 use self::cell::Cells;
@@ -232,7 +232,7 @@ impl HistoryWriter {
         let period = self.shared.config.periods.get(period_index);
         for record in records {
             let open_time = record.kline.open_time;
-            if record.status == KlineStatus::Open || period.open_time(open_time) != open_time {
+            if record.status.is_open() || period.open_time(open_time) != open_time {
                 outcome.refused += 1;
                 continue;
             }

@@ -185,32 +185,50 @@ impl Levels {
     /// How many children the kline of period `index` from `open_time` to `end` has.
     fn expected(&self, plan: &Plan, index: usize, open_time: UnixMillis, end: UnixMillis) -> i64 {
         let rung = &plan.rungs[index];
-        let first = match self.listed_at {
+        let listed_later = self.listed_at.is_some_and(|listed_at| listed_at > open_time);
+        if rung.children > 0 && !listed_later {
+            return rung.children;
+        }
+        end.since(self.first_child(rung, plan, open_time)) / rung.child_ms
+    }
+
+    /// Where the first child opens of a kline that opens at `open_time`: the listing may be later.
+    fn first_child(&self, rung: &plan::Rung, plan: &Plan, open_time: UnixMillis) -> UnixMillis {
+        match self.listed_at {
             Some(listed_at) if listed_at > open_time => {
                 plan.rungs[rung.source].period.open_time(listed_at)
             }
-            _ if rung.children > 0 => return rung.children,
             _ => open_time,
-        };
-        end.since(first) / rung.child_ms
+        }
     }
 
-    /// Appends the open kline of every period, given that of `1m`.
-    pub(crate) fn compose(&self, plan: &Plan, minute: &Kline, mut put: impl FnMut(usize, &Kline)) {
+    /// Appends the open kline of every period, given that of `1m`, and whether it is known to be
+    /// whole so far: a longer one is, if each of its children is there and is.
+    pub(crate) fn compose(
+        &self,
+        plan: &Plan,
+        (minute, is_whole): (&Kline, bool),
+        mut put: impl FnMut(usize, &Kline, bool),
+    ) {
         // At most fifteen periods exist.
-        let mut open = [*minute; 15];
-        put(0, minute);
+        let mut open = [(*minute, is_whole); 15];
+        put(0, minute, is_whole);
         for index in 1..self.levels.len() {
             let part = &self.levels[index].part;
-            let child = open[plan.rungs[index].source];
-            open[index] = match part.sum {
+            let (child, is_whole) = open[plan.rungs[index].source];
+            let is_whole = is_whole && part.lowest >= KlineStatus::Closed && {
+                let first = self.first_child(&plan.rungs[index], plan, part.open_time);
+                part.present * plan.rungs[index].child_ms >= child.open_time.since(first)
+            };
+            let kline = match part.sum {
                 None => Kline { open_time: part.open_time, ..child },
                 Some(mut sum) => {
                     sum.merge(&child);
                     sum
                 }
             };
-            put(index, &open[index]);
+            open[index] = (kline, is_whole);
+            put(index, &kline, is_whole);
         }
     }
 

@@ -164,7 +164,7 @@ impl Desk<'_> {
 /// Whether a record can be one of closed klines of `period`.
 fn is_fit(record: &KlineRecord, period: Period) -> bool {
     let open_time = record.kline.open_time;
-    record.status != KlineStatus::Open
+    !record.status.is_open()
         && is_plausible(open_time)
         && period.open_time(open_time) == open_time
         && record.kline.validate().is_ok()

@@ -29,7 +29,7 @@ fn a_dump_becomes_klines_one_a_line() {
     assert_eq!(lines[2], "1m,1704153660000,100.5,101,99.5,99.5,1.7,4,closed");
     assert_eq!(lines[4], "1m,1704153780000,99,99,99,99,0,0,closed", "flat: nobody traded");
     assert_eq!(lines[6], "5m,1704153600000,100,101,99,100,5.8,8,provisional");
-    assert_eq!(lines[12], "1d,1704153600000,100,101,99,100,6.8,9,open");
+    assert_eq!(lines[12], "1d,1704153600000,100,101,99,100,6.8,9,broken", "the day began before");
     assert_eq!(lines.len(), 13);
 }
 

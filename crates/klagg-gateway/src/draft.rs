@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use klagg_kline::{KlineRecord, KlineStatus, SymbolId};
+use klagg_kline::{KlineRecord, SymbolId};
 
 use crate::slot::Applied;
 use crate::{GlobalKlines, KlineState};
@@ -37,7 +37,7 @@ impl Draft<'_> {
                 .newest(offset, self.newer.map(|newer| &newer.last_closed)),
             changed_in: 0,
         };
-        if record.status == KlineStatus::Open {
+        if record.status.is_open() {
             let applied = state.judge_open(record);
             if applied == Applied::Changed {
                 self.klines.open.put(offset, Some(record));

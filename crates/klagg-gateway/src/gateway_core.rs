@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use klagg_engine::{HistoryPage, HistoryWriter, Hole, KlineData, WorkerDelta};
-use klagg_kline::{KlineStatus, UnixMillis};
+use klagg_kline::UnixMillis;
 
 use crate::buffers::Buffers;
 use crate::draft::Draft;
@@ -280,7 +280,7 @@ impl GatewayCore {
         };
         self.counters.pages += 1;
         self.counters.add(&self.history.apply(page.symbol, period_index, &page.records));
-        let closed = page.records.iter().filter(|record| record.status > KlineStatus::Open);
+        let closed = page.records.iter().filter(|record| !record.status.is_open());
         if let Some(record) = closed.max_by_key(|record| record.kline.open_time) {
             let period_index = u8::try_from(period_index).expect("at most fifteen periods");
             self.pending.push(KlineData { symbol: page.symbol, period_index, record: *record });

@@ -4,31 +4,60 @@ use std::fmt;
 
 use crate::Kline;
 
-/// How much is proven about a kline. Only ever rises.
+/// How much is proven about a kline. Only ever rises, once its time is over.
+///
+/// # Examples
+///
+/// ```
+/// use klagg_kline::KlineStatus;
+///
+/// assert!(KlineStatus::Broken.is_open() && !KlineStatus::Provisional.is_open());
+/// assert!(KlineStatus::Closed < KlineStatus::Confirmed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum KlineStatus {
-    /// Its time is not over.
-    Open = 0,
+    /// Its time is not over, and no trade of it is known to be missing so far.
+    Open,
+    /// Its time is not over, and trades of it are missing or may be: there is a hole in the ids, or
+    /// nothing is known of its beginning. Open again once they were brought.
+    Broken,
     /// Its time is over, but coverage is broken or unproven.
-    Provisional = 1,
+    Provisional,
     /// Every trade stamped in it was folded.
-    Closed = 2,
+    Closed,
     /// Equals the exchange's own kline.
-    Confirmed = 3,
+    Confirmed,
 }
 
 impl KlineStatus {
     /// All, from lowest to highest.
-    pub const ALL: [Self; 4] = [Self::Open, Self::Provisional, Self::Closed, Self::Confirmed];
+    pub const ALL: [Self; 5] =
+        [Self::Open, Self::Broken, Self::Provisional, Self::Closed, Self::Confirmed];
+
+    /// Whether the time of the kline is not over.
+    #[inline]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Broken)
+    }
 
     /// The lower-case name, as shown and logged.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Broken => "broken",
             Self::Provisional => "provisional",
             Self::Closed => "closed",
             Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// The number to be stored. What an open kline lacks is not stored: it is found out anew.
+    pub const fn to_u8(self) -> u8 {
+        match self {
+            Self::Open | Self::Broken => 0,
+            Self::Provisional => 1,
+            Self::Closed => 2,
+            Self::Confirmed => 3,
         }
     }
 
@@ -70,7 +99,7 @@ impl KlineRecord {
     /// starts at revision 0 and replaces a kline that was corrected twice before.
     /// [`KlineRecord::superseding`] keeps the revision from falling.
     pub fn supersedes(&self, held: &Self) -> bool {
-        if self.status == KlineStatus::Open && held.status == KlineStatus::Open {
+        if self.status.is_open() && held.status.is_open() {
             return self.kline.last_id > held.kline.last_id
                 || self.kline.trade_count > held.kline.trade_count;
         }
@@ -86,7 +115,7 @@ impl KlineRecord {
         if !self.supersedes(held) {
             return None;
         }
-        let is_corrected = held.status != KlineStatus::Open && !self.kline.same_values(&held.kline);
+        let is_corrected = !held.status.is_open() && !self.kline.same_values(&held.kline);
         let floor = held.revision.saturating_add(u32::from(is_corrected));
         self.revision = self.revision.max(floor);
         Some(self)

@@ -36,6 +36,7 @@ mutants! {
     NoGrace "a minute is closed before its last trades can be here",
     CleanMidMinuteStart "the minute in which a feed began counts as whole",
     GapMinuteClean "the minute that a hole spans counts as whole",
+    HoleUntold "an open minute with a hole is shown as whole",
     InterruptionIgnored "what a cut feed left out counts as quiet",
     StatusMayFall "a kline in memory is replaced by one of which less is proven",
     DeltaForgotten "changes are forgotten when handed out, not when acknowledged",

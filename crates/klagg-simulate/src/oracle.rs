@@ -16,6 +16,7 @@ mod shown;
 mod silence;
 mod slots;
 mod sockets;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -230,6 +231,7 @@ impl Oracle {
         if let Err(what) = self.slots.look(klines) {
             self.violated(Rule::O3, what);
         }
+        self.open_minutes(klines, scenario);
         let mut changes = std::mem::take(&mut self.changes);
         changes.clear();
         let cursor = process.gateway.history.changes_since(self.cursor, &mut changes, usize::MAX);
@@ -321,7 +323,7 @@ impl Oracle {
                 self.closed += 1;
                 self.must_be_the_fold((symbol, listing), scenario, period, &record.kline);
             }
-            KlineStatus::Open | KlineStatus::Provisional => {}
+            KlineStatus::Open | KlineStatus::Broken | KlineStatus::Provisional => {}
         }
     }
 
@@ -364,7 +366,7 @@ pub(crate) fn truth_of(kline: &Kline) -> Truth {
 fn fingerprint(symbol: SymbolId, record: &KlineRecord) -> u64 {
     let kline = &record.kline;
     let mut hash = u64::from(symbol.0) << 32 | u64::from(record.revision) << 8;
-    hash ^= record.status as u64;
+    hash ^= u64::from(record.status.to_u8());
     for part in [kline.open_time.0, kline.close.scaled(), kline.high.scaled(), kline.low.scaled()] {
         hash = mix(hash ^ part.unsigned_abs());
     }

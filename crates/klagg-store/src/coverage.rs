@@ -121,7 +121,7 @@ fn confirmed_in(
     chunk: i64,
     connection: &Connection,
 ) -> rusqlite::Result<Vec<UnixMillis>> {
-    let confirmed = i64::from(klagg_kline::KlineStatus::Confirmed as u8);
+    let confirmed = i64::from(klagg_kline::KlineStatus::Confirmed.to_u8());
     let mut statement = connection.prepare_cached(SELECT_STATUS)?;
     let mut rows = statement.query(params![chunk, key.0.0])?;
     let mut times = Vec::new();

@@ -6,6 +6,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::StoreError;
 
@@ -92,9 +93,25 @@ fn refuse_link(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// How often, and after which pause, a lock is tried that somebody holds.
+const LOCK_TRIES: usize = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(30);
+
+/// A process that is being started or is just gone holds the lock for a moment: the first has
+/// inherited it until it becomes what it is to be, the second until the system has cleared it away.
+fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+    }
+    lock()
+}
+
 fn take_lock(directory: &Path, path: &Path) -> Result<File, StoreError> {
     let mut lock = open_private(path).map_err(|source| unusable(path, source))?;
-    match lock.try_lock() {
+    match patiently(|| lock.try_lock()) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();

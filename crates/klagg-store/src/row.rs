@@ -88,7 +88,7 @@ pub(crate) fn execute(
         kline.trade_count.cast_signed(),
         kline.first_id.0,
         kline.last_id.0,
-        *status as u8,
+        status.to_u8(),
         revision,
         checksum(stored.symbol, stored.period, &stored.record),
     ])
@@ -142,7 +142,7 @@ fn checksum(symbol: SymbolId, period: Period, record: &KlineRecord) -> u32 {
     let mut buffer = [0; CHECKED_BYTES];
     let mut rest = Rest(&mut buffer);
     rest.put(symbol.0.to_le_bytes());
-    rest.put([u8::try_from(period_number(period)).expect("fifteen periods"), *status as u8]);
+    rest.put([u8::try_from(period_number(period)).expect("fifteen periods"), status.to_u8()]);
     for value in [
         kline.open_time.0,
         kline.open.scaled(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use klagg_kline::{KlineStatus, Period, Precision, SymbolId, UnixMillis};
+use klagg_kline::{Period, Precision, SymbolId, UnixMillis};
 use rusqlite::Connection;
 
 use crate::connection::{failed, open_writer};
@@ -334,7 +334,7 @@ impl Store {
     /// As [`Store::check`], and whether its status belongs into the table it is meant for.
     pub(crate) fn check_for(&self, stored: &StoredKline, is_open: bool) -> Result<(), StoreError> {
         self.check(stored)?;
-        if (stored.record.status == KlineStatus::Open) == is_open {
+        if stored.record.status.is_open() == is_open {
             return Ok(());
         }
         Err(StoreError::Misplaced {

@@ -126,7 +126,7 @@ impl KlineColumns {
         };
         let symbol = self.symbol.map(|at| symbol(fields.get(at)?)).transpose()?;
         let status = self.status.map(|at| status(fields.get(at)?)).transpose()?;
-        let is_closed = status != Some(KlineStatus::Open);
+        let is_closed = !status.is_some_and(KlineStatus::is_open);
         let period = self.period(&fields, open_time)?;
         let from_doubles = noisy.get();
         Ok(KlineRow { symbol, period, kline, is_closed, status, from_doubles })

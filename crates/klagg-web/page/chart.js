@@ -28,7 +28,7 @@ function candle(kline) {
     low: Number(kline.low),
     close: Number(kline.close),
   };
-  if (kline.status === "provisional") {
+  if (kline.status === "provisional" || kline.status === "broken") {
     bar.color = FAINT[side(kline)];
     bar.borderColor = COLOURS.doubt;
     bar.wickColor = COLOURS.doubt;

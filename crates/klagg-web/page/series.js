@@ -2,7 +2,7 @@
 
 import { nextOpen } from "./format.js";
 
-const RANKS = { open: 0, provisional: 1, closed: 2, confirmed: 3 };
+const RANKS = { open: 0, broken: 0, provisional: 1, closed: 2, confirmed: 3 };
 /** More missing klines than this in one hole are drawn as one mark. */
 const HOLE_MAX = 3000;
 
@@ -13,7 +13,7 @@ function kline(row) {
 }
 
 function supersedes(fresh, held) {
-  if (fresh.status === "open") return held.status === "open";
+  if (RANKS[fresh.status] === 0) return RANKS[held.status] === 0;
   const rank = RANKS[fresh.status] - RANKS[held.status];
   return rank > 0 || (rank === 0 && fresh.revision > held.revision);
 }

@@ -35,8 +35,8 @@
 //!
 //! Then, per pair, a `snapshot`: closed klines, oldest first, and the open one last. After it,
 //! `kline` messages, each one kline's whole new state. Rows hold what `columns` says: the
-//! exchange's eleven columns, then the status (`open`, `provisional`, `closed`, `confirmed`) and
-//! the revision:
+//! exchange's eleven columns, then the status (`open`; `broken`: open, and trades of it are missing
+//! or may be; `provisional`, `closed`, `confirmed`) and the revision:
 //!
 //! ```json
 //! {"type":"snapshot","sequence":812,"symbol":"BTCUSDT","period":"1m","price_precision":2,
@@ -45,8 +45,8 @@
 //! {"type":"kline","sequence":813,"symbol":"BTCUSDT","period":"1m","kline":[1791460920000, … ]}
 //! ```
 //!
-//! A client keeps, per open time, the row with the higher revision or status, or among open ones
-//! the one with the higher `sequence`. A `snapshot` replaces all that came before it.
+//! A client keeps, per open time, the row with the higher revision or status, or among open and
+//! broken ones the one with the higher `sequence`. A `snapshot` replaces all that came before it.
 //! `sequence` numbers the published states of the market. It never falls while the server runs,
 //! and it leaps: states that a newer one replaced before they could be sent are skipped. A closed
 //! kline is never skipped: if too many wait, a fresh `snapshot` comes instead of them.

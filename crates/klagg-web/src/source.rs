@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use klagg_engine::{HistoryQuery, Keep};
 use klagg_gateway::GlobalKlines;
-use klagg_kline::{KlineRecord, KlineStatus, Period, Precision, SymbolId, UnixMillis};
+use klagg_kline::{KlineRecord, Period, Precision, SymbolId, UnixMillis};
 use klagg_store::{ReadEnd, ReadQuery, StoreError};
 
 pub(crate) use pool::StorePool;
@@ -167,7 +167,7 @@ impl Source {
         let period = self.parts.periods.get(slot.period_index.into());
         let query = ReadQuery { from: range.from, to, limit: wanted, keep };
         let mut records = store.read(slot.symbol, period, query).await?;
-        records.retain(|record| record.status != KlineStatus::Open);
+        records.retain(|record| !record.status.is_open());
         Ok(Some(records))
     }
 }

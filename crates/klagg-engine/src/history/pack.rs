@@ -97,7 +97,7 @@ pub(super) fn narrow(record: &KlineRecord) -> Option<[u64; NARROW]> {
     let revision = u64::from(u16::try_from(record.revision).ok()?);
     let head = u64::from(minutes)
         | revision << 32
-        | (record.status as u64) << 48
+        | u64::from(record.status.to_u8()) << 48
         | (price_tens as u64) << 50
         | (base_tens as u64) << 54
         | (quote_tens as u64) << 58;
@@ -163,8 +163,7 @@ fn open_time_of(head: u64) -> UnixMillis {
 }
 
 fn status_of(bits: u64) -> KlineStatus {
-    let all = KlineStatus::ALL;
-    all[(bits & 3) as usize]
+    KlineStatus::from_u8((bits & 3) as u8).unwrap_or(KlineStatus::Open)
 }
 
 /// The wide form: every field as it is.
@@ -190,7 +189,7 @@ pub(super) fn wide(record: &KlineRecord) -> [u64; WIDE] {
         kline.trade_count,
         kline.first_id.0.cast_unsigned(),
         kline.last_id.0.cast_unsigned(),
-        u64::from(record.revision) | (record.status as u64) << 32,
+        u64::from(record.revision) | u64::from(record.status.to_u8()) << 32,
     ];
     words[8..].copy_from_slice(&rest);
     words

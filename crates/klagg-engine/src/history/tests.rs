@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use klagg_kline::{Kline, Period, Price, QuoteVolume, TradeId, Volume};
+use klagg_kline::{Kline, KlineStatus, Period, Price, QuoteVolume, TradeId, Volume};
 use proptest::prelude::*;
 
 use super::*;
@@ -204,7 +204,7 @@ proptest! {
             let record = record(minute, KlineStatus::ALL[status], revision);
             writer.apply(SYMBOL, 0, &[record]);
             let start = oracle.keys().last().map_or(i64::MIN, |newest| newest - window);
-            if record.status == KlineStatus::Open || minute <= start {
+            if record.status.is_open() || minute <= start {
                 continue;
             }
             let put = match oracle.get(&minute) {

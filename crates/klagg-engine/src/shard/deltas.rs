@@ -3,7 +3,7 @@
 use klagg_kline::{KlineRecord, KlineStatus, SymbolId};
 
 use super::Shard;
-use crate::symbol::Slot;
+use crate::symbol::{Coverage, Slot};
 use crate::{KlineData, WorkerDelta};
 
 impl Shard {
@@ -81,9 +81,13 @@ impl Shard {
 
     fn compose(&self, index: u32, open: &mut Vec<KlineData>) {
         let Some(Some(levels)) = self.levels.get(index as usize) else { return };
-        let Slot { open: minute, symbol, .. } = &self.slots[index as usize];
-        levels.compose(&self.plan, minute, |period_index, kline| {
-            let record = KlineRecord { kline: *kline, revision: 0, status: KlineStatus::Open };
+        let Slot { open: minute, symbol, broken_until, .. } = &self.slots[index as usize];
+        let is_unknown = (self.cold[index as usize].as_ref())
+            .is_some_and(|cold| cold.coverage == Coverage::Unknown);
+        let is_whole = (minute.open_time > *broken_until && !is_unknown) || mutated!(HoleUntold);
+        levels.compose(&self.plan, (minute, is_whole), |period_index, kline, is_whole| {
+            let status = if is_whole { KlineStatus::Open } else { KlineStatus::Broken };
+            let record = KlineRecord { kline: *kline, revision: 0, status };
             open.push(KlineData::new(*symbol, period_index, &record));
         });
     }

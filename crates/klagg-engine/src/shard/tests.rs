@@ -1,6 +1,7 @@
 //! What a shard makes of trades, times and supplies, told in minutes.
 
 mod another;
+mod broken;
 mod fills;
 mod holding;
 mod recover;
@@ -121,13 +122,19 @@ impl Bench {
     fn open(&self) -> String {
         let periods = &self.shard.plan.periods;
         let told = self.shard.open_klines(SYMBOL).into_iter().map(|data| {
-            assert_eq!(data.record.status, KlineStatus::Open);
+            assert!(data.record.status.is_open());
             let Kline { open_time, open, close, trade_count, .. } = data.record.kline;
             let period = periods.get(usize::from(data.period_index));
             let (minute, open, close) = (open_time.0 / 60_000, open.scaled(), close.scaled());
             format!("{period}@{minute} o{open} c{close} n{trade_count}")
         });
         told.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether the open klines are whole, from the shortest up, as `broken open broken`.
+    fn wholeness(&self) -> String {
+        let open = self.shard.open_klines(SYMBOL).into_iter();
+        open.map(|data| data.record.status.as_str()).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rules by which a slot takes a record, or does not.
 
-use klagg_kline::{Kline, PeriodSet, Price, TradeId, UnixMillis};
+use klagg_kline::{Kline, KlineStatus, PeriodSet, Price, TradeId, UnixMillis};
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use klagg_engine::{HistoryConfig, HistoryReader, WorkerCounters, history};
-use klagg_kline::{Kline, KlineRecord, Period, PeriodSet, Price, SymbolId, TradeId};
+use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, PeriodSet, Price, SymbolId, TradeId};
 
 use super::*;
 

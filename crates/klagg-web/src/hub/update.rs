@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::ws::Utf8Bytes;
-use klagg_kline::{KlineRecord, KlineStatus, Period, Precision, UnixMillis};
+use klagg_kline::{KlineRecord, Period, Precision, UnixMillis};
 
 use super::Slot;
 use crate::{exchange, live};
@@ -58,7 +58,7 @@ impl SlotUpdate {
 
     /// Whether the kline's time is over.
     pub(crate) fn is_closed(&self) -> bool {
-        self.record.status != KlineStatus::Open
+        !self.record.status.is_open()
     }
 
     /// Its text in one form: written by who asks first, shared by all after.

@@ -104,7 +104,7 @@ impl Walk<'_> {
         if self.period.open_time(open_time) != open_time {
             self.find(Kind::Impossible, || format!("at {}: no such open time", at()));
         }
-        if record.status == KlineStatus::Open {
+        if record.status.is_open() {
             self.find(Kind::Impossible, || format!("at {}: open in the history", at()));
         }
         if let Err(error) = record.kline.validate() {

@@ -65,7 +65,7 @@ impl Judge {
     pub(super) fn judge(&mut self, row: &SourceKline) -> Verdict {
         let status = match (row.origin, row.status) {
             (KlineOrigin::Dump, None) => KlineStatus::Confirmed,
-            (_, Some(KlineStatus::Open)) => {
+            (_, Some(status)) if status.is_open() => {
                 self.left_out += 1;
                 return Verdict::LeftOut;
             }

@@ -110,7 +110,7 @@ fn fill(folder: &Path) -> String {
         for period in Period::ALL {
             let mut open_time = period.open_time(UnixMillis(DAY));
             for at in 0..2 * ROWS.len() {
-                let status = KlineStatus::ALL[1 + at % 3];
+                let status = KlineStatus::ALL[2 + at % 3];
                 let record = KlineRecord { kline: kline(open_time, at), revision: 0, status };
                 wanted += &expected(name, period, &record, at);
                 rows.push(StoredKline { symbol, period, record });

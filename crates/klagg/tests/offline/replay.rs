@@ -70,7 +70,7 @@ fn open_klines_are_printed_with_their_status_when_asked_for() {
         "1m closed",
         "1m closed",
         "1m open",
-        "1h open",
+        "1h broken",
     ];
     assert_eq!(statuses, expected);
 }

@@ -131,9 +131,10 @@ impl Stored {
                         KlineStatus::Confirmed => &official,
                         KlineStatus::Closed if period == Period::M1 => &folded,
                         // Some of its minutes may be official already, others folded here.
-                        KlineStatus::Closed | KlineStatus::Provisional | KlineStatus::Open => {
-                            continue;
-                        }
+                        KlineStatus::Closed
+                        | KlineStatus::Provisional
+                        | KlineStatus::Broken
+                        | KlineStatus::Open => continue,
                     };
                     let open_time = record.kline.open_time;
                     let truth = truth.iter().find(|kline| kline.open_time == open_time);
