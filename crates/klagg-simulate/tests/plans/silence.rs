@@ -15,6 +15,19 @@ fn what_is_held_behind_a_hole_is_shown_though_the_time_of_a_quiet_feed_stands() 
         fault(242_180, Kind::Late, 45_466, 2_716),
     ];
     holds(8_032_369, &faults);
+    // A print of no order book came late over the slower socket: it tells no newer time.
+    let faults = [
+        fault(0, Kind::RawFills, 48_061, 0),
+        fault(2_000, Kind::Crash, 28_388, 783),
+        fault(2_153, Kind::RestErrors, 20_502, 9_041),
+        fault(53_223, Kind::HalfOpen, 25_140, 915),
+        fault(60_840, Kind::Suspend, 63_184, 10_454),
+        fault(91_960, Kind::Disconnect, 12_580, 0),
+        fault(109_177, Kind::Failing, 30_250, 794),
+        fault(112_774, Kind::Late, 63_558, 24_804),
+        fault(113_446, Kind::Delisting, 22_638, 672),
+    ];
+    holds(30_024_058, &faults);
 }
 
 #[test]
