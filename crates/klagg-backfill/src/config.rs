@@ -132,8 +132,8 @@ impl std::fmt::Debug for ArchiveParts {
 pub enum BackfillCommand {
     /// These symbols are folded from now on; the index holds them.
     Add(Vec<SymbolId>),
-    /// These are no longer.
-    Retire(Vec<SymbolId>),
+    /// These are no longer, as a list shows that is of this time of the exchange.
+    Retire(Vec<SymbolId>, UnixMillis),
     /// The exchange's list holds the listings of these, as of this time of its own.
     Listed(Vec<SymbolId>, UnixMillis),
     /// People look at these now, and no longer at others.

@@ -185,7 +185,7 @@ impl BackfillCore {
         self.at = now.local;
         match event {
             Event::Added(symbols) => self.on_added(now, symbols, actions),
-            Event::Retired(symbols) => self.on_retired(now, &symbols),
+            Event::Retired { symbols, at } => self.on_retired(now, &symbols, at),
             Event::Listed { symbols, at } => self.on_listed(&symbols, at),
             Event::Watched(slots) => self.on_watched(&slots),
             Event::Stored(stored) => self.on_stored(now, stored, actions),

@@ -55,7 +55,13 @@ pub enum Event {
     /// These symbols are folded from now on. The first of these events starts everything.
     Added(Vec<SymbolSpec>),
     /// These are no longer.
-    Retired(Vec<SymbolId>),
+    Retired {
+        /// Which.
+        symbols: Vec<SymbolId>,
+        /// The exchange's time of which the list tells that shows it: where the process stood
+        /// still, its own idea of that time may lie behind.
+        at: UnixMillis,
+    },
     /// The exchange's list holds the listings of these symbols, whether they trade or have ended:
     /// until a while after, their names cannot stand for others.
     Listed {

@@ -192,7 +192,7 @@ impl Shell {
     fn obey(&mut self, command: BackfillCommand) {
         let event = match command {
             BackfillCommand::Add(symbols) => self.added(&symbols, &[]),
-            BackfillCommand::Retire(symbols) => Event::Retired(symbols),
+            BackfillCommand::Retire(symbols, at) => Event::Retired { symbols, at },
             BackfillCommand::Listed(symbols, at) => Event::Listed { symbols, at },
             BackfillCommand::Watch(slots) => Event::Watched(slots),
         };

@@ -15,6 +15,10 @@ use crate::state::{SymbolState, pause};
 /// The first pause before history that could not be fetched is planned again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// So far ahead of our time that of a list is believed, in milliseconds: who stood still for longer
+/// has measured the clock before the list comes.
+const LIST_AHEAD_MS: i64 = 24 * 3_600_000;
+
 /// How far the start has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
@@ -81,11 +85,12 @@ impl BackfillCore {
     }
 
     /// The minutes up to now are still to be confirmed; then the symbols are left.
-    pub(super) fn on_retired(&mut self, now: Now, symbols: &[SymbolId]) {
+    pub(super) fn on_retired(&mut self, now: Now, symbols: &[SymbolId], at: UnixMillis) {
+        let ended_at = now.exchange.max(at.min(now.exchange.plus(LIST_AHEAD_MS)));
         let ends_at = if mutated!(LastMinutesForgotten) {
             UnixMillis(0)
         } else {
-            Period::M1.next_open_time(now.exchange)
+            Period::M1.next_open_time(ended_at)
         };
         for symbol in symbols {
             if let Some(state) = self.states.get_mut(symbol) {

@@ -140,7 +140,7 @@ async fn the_last_minutes_of_a_symbol_that_ends_are_confirmed() {
     let symbol = index.load().get("OMGUSDT").unwrap();
     market.advance(40_000);
     let last = Period::M1.open_time(market.now());
-    pipeline.commands.send(BackfillCommand::Retire(vec![symbol])).await.unwrap();
+    pipeline.commands.send(BackfillCommand::Retire(vec![symbol], market.now())).await.unwrap();
     wait_for("the command is taken", || pipeline.commands.capacity() == 8).await;
     market.advance(MINUTE);
     wait_for("the last minute is confirmed", || {

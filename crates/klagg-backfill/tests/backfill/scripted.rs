@@ -210,7 +210,7 @@ async fn a_listing_is_numbered_and_filled_while_running_and_a_settled_symbol_ret
         since: None,
     };
     pipeline.engine.control().add_symbol(spec).unwrap();
-    pipeline.commands.send(BackfillCommand::Retire(discovery.retired)).await.unwrap();
+    pipeline.commands.send(BackfillCommand::Retire(discovery.retired, market.now())).await.unwrap();
     pipeline.commands.send(BackfillCommand::Add(vec![new])).await.unwrap();
     let listed = BackfillCommand::Listed(vec![new], market.now());
     pipeline.commands.send(listed).await.unwrap();

@@ -125,7 +125,8 @@ fn ended(broken_for: Duration) -> (World, UnixMillis) {
     let last = Period::M1.open_time(world.exchange());
     world.broken_off.insert(OLD, (last, world.local + broken_for));
     world.close(OLD, last, KlineStatus::Closed);
-    world.tell(Event::Retired(vec![OLD]));
+    let at = world.exchange();
+    world.tell(Event::Retired { symbols: vec![OLD], at });
     (world, last)
 }
 
@@ -146,4 +147,16 @@ fn a_symbol_that_ended_earlier_than_heard_of_is_left_where_its_klines_break_off(
     assert!(!world.is_confirmed(OLD, last));
     let missing = |notice: &Notice| matches!(notice, Notice::LastMinutesMissing { .. });
     assert!(!world.notices.iter().any(missing), "{:?}", world.notices);
+}
+
+#[test]
+fn a_symbol_that_ended_while_our_clock_stood_still_is_confirmed_up_to_the_time_of_the_list() {
+    let mut world = World::new(config(&[Period::M1, Period::M5], &[99, 99]), 2, 2_400);
+    world.run_to_confirming();
+    let at = world.exchange().plus(2 * MINUTE);
+    world.tell(Event::Retired { symbols: vec![OLD], at });
+    let last = Period::M1.open_time(at);
+    world.run_to(Duration::from_mins(6), |world| world.is_confirmed(OLD, last));
+    world.run_until(world.local + Duration::from_mins(6));
+    assert!(!world.is_confirmed(OLD, last.plus(MINUTE)), "and no further");
 }

@@ -151,7 +151,11 @@ impl World {
         self.backfill(Event::Loaded(symbols));
     }
 
-    pub(super) fn backfill_symbols(&mut self, new: &[SymbolId], ended: &[SymbolId]) {
+    pub(super) fn backfill_symbols(
+        &mut self,
+        new: &[SymbolId],
+        (ended, at): (&[SymbolId], UnixMillis),
+    ) {
         let Some(process) = &self.process else { return };
         let table = process.index.load();
         let spec = |&id: &SymbolId| {
@@ -165,7 +169,7 @@ impl World {
             self.backfill(Event::Added(added));
         }
         if !ended.is_empty() {
-            self.backfill(Event::Retired(ended.to_vec()));
+            self.backfill(Event::Retired { symbols: ended.to_vec(), at });
         }
     }
 

@@ -157,7 +157,7 @@ impl World {
         process.lookout.has_followed(&moves.follow);
         self.oracle.followed(&moves.follow, self.now);
         self.change_streams(subscribe, StreamEvent::Subscribe);
-        self.backfill_symbols(&moves.follow, &moves.leave);
+        self.backfill_symbols(&moves.follow, (&moves.leave, found.info.server_time));
         let symbols = found.listed.clone();
         self.backfill(klagg_backfill::Event::Listed { symbols, at });
     }

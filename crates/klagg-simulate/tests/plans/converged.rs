@@ -78,3 +78,12 @@ fn a_symbol_whose_pages_are_odd_from_the_start_keeps_no_other_waiting_for_its_co
     ];
     holds(9_047_423, &faults);
 }
+
+#[test]
+fn a_symbol_that_ended_while_the_process_stood_still_is_confirmed_up_to_its_end() {
+    let faults = [
+        fault(50_088, Kind::Suspend, 36_583, 80_175),
+        fault(120_241, Kind::Delisting, 36_653, 860),
+    ];
+    holds(30_040_533, &faults);
+}

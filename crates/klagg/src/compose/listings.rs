@@ -121,7 +121,7 @@ impl Listings {
         let moves = self.lookout.moves(&found, &self.index.load());
         self.untold.extend(found.changes.iter().cloned());
         self.tell_store()?;
-        self.leave(feed, moves.leave).await?;
+        self.leave(feed, moves.leave, found.info.server_time).await?;
         self.follow(feed, moves.follow).await?;
         self.tell_backfill(BackfillCommand::Listed(found.listed.clone(), seen_at)).await;
         self.conclude(&found);
@@ -158,11 +158,12 @@ impl Listings {
         Ok(())
     }
 
-    /// Folds `symbols` no more.
+    /// Folds `symbols` no more, which a list shows that is of this time of the exchange.
     async fn leave<S: FeedSink>(
         &mut self,
         feed: &mut Feed<S>,
         symbols: Vec<SymbolId>,
+        at: UnixMillis,
     ) -> anyhow::Result<()> {
         if symbols.is_empty() {
             return Ok(());
@@ -173,7 +174,7 @@ impl Listings {
             self.control.retire_symbol(symbol)?;
         }
         self.lookout.has_left(&symbols);
-        self.tell_backfill(BackfillCommand::Retire(symbols)).await;
+        self.tell_backfill(BackfillCommand::Retire(symbols, at)).await;
         Ok(())
     }
 
