@@ -4,6 +4,7 @@ import { Chart, load } from "./chart.js";
 import { Feed } from "./feed.js";
 import {
   clock, countdown, direction, element, grouped, moment, nextOpen, percent, short, signed, span,
+  statusChip,
 } from "./format.js";
 import { List } from "./list.js";
 import { Series } from "./series.js";
@@ -179,8 +180,7 @@ function legend() {
   }
   const change = percent(kline.open, kline.close);
   const tone = direction(change);
-  const chip = element("span", "chip", kline.status);
-  chip.dataset.status = kline.status;
+  const chip = statusChip(kline.status);
   const parts = [
     what,
     element("span", "when", `${moment(kline.time, series.period)} UTC`),

@@ -92,3 +92,19 @@ export function element(tag, className, text) {
   if (text !== undefined) made.textContent = text;
   return made;
 }
+
+const STATUSES = {
+  open: "Its time is not over.",
+  broken: "Its time is not over, and trades of it are missing or may be, until they are fetched.",
+  provisional: "Its time is over; trades of it may be missing until the exchange's own is fetched.",
+  closed: "Every trade that came in it was counted.",
+  confirmed: "Equals the exchange's own kline.",
+};
+
+/** The status of a kline, and in words what it means. */
+export function statusChip(status) {
+  const chip = element("span", "chip", status);
+  chip.dataset.status = status;
+  chip.title = STATUSES[status] ?? "";
+  return chip;
+}

@@ -1,6 +1,8 @@
 // What stands in for the chart when its library is not in the program: the newest klines, live.
 
-import { direction, element, grouped, moment, percent, short, signed } from "./format.js";
+import {
+  direction, element, grouped, moment, percent, short, signed, statusChip,
+} from "./format.js";
 
 const ROWS = 200;
 const HEADS = ["Open time (UTC)", "Open", "High", "Low", "Close", "Change", "Volume", "Trades", "Status"];
@@ -85,8 +87,6 @@ export class Table {
     });
     row.cells[4].className = direction(change);
     row.cells[5].className = `wide ${direction(change)}`;
-    const chip = element("span", "chip", kline.status);
-    chip.dataset.status = kline.status;
-    row.cells[8].replaceChildren(chip);
+    row.cells[8].replaceChildren(statusChip(kline.status));
   }
 }
