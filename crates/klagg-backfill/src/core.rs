@@ -243,12 +243,14 @@ impl BackfillCore {
         now.exchange.plus(-margin)
     }
 
-    /// What is wanted of a symbol now. What closed since the newest confirmed minute is left to
-    /// confirmation, which gathers several minutes into one request.
+    /// What is wanted of a symbol now: of one that has ended nothing behind its end. What closed
+    /// since the newest confirmed minute is left to confirmation, which gathers several minutes
+    /// into one request.
     fn wanted<'a>(&'a self, state: &'a SymbolState, depth: Depth, now: Now) -> Wanted<'a> {
+        let settled = state.ends_at.into_iter().fold(self.settled(now), UnixMillis::min);
         let settled = match (depth, state.anchor) {
-            (Depth::Full, Some(anchor)) => self.settled(now).min(anchor),
-            _ => self.settled(now),
+            (Depth::Full, Some(anchor)) => settled.min(anchor),
+            _ => settled,
         };
         let stored_until = &state.stored_until;
         let recently = wanted_recently(&self.config, state.first_open_time, settled);

@@ -137,6 +137,26 @@ fn the_last_minute_of_a_symbol_that_has_ended_is_asked_for_until_a_whole_page_co
 }
 
 #[test]
+fn history_of_a_symbol_that_ended_before_it_came_ends_with_the_symbol() {
+    let mut config = config(&[Period::M1, Period::M5], &[99, 99]);
+    // The history of the second symbol is planned only when that of the first one has come.
+    config.concurrency = 1;
+    let mut world = World::new(config, 2, 2_400);
+    world.down_until = world.local + Duration::from_mins(5);
+    world.run_until(world.local + Duration::from_secs(1));
+    let ends_at = Period::M1.next_open_time(world.exchange());
+    let at = world.exchange();
+    world.tell(Event::Retired { symbols: vec![NEW], at });
+    world.run_until(world.local + Duration::from_mins(10));
+    let of = world.granted.iter().filter(|of| of.request.symbol == NEW);
+    let pages = of.filter_map(|of| match of.request.what {
+        What::Klines(page) if page.period == Period::M1 => Some(page.until),
+        _ => None,
+    });
+    assert_eq!(pages.max(), Some(ends_at));
+}
+
+#[test]
 fn a_symbol_that_ended_earlier_than_heard_of_is_left_where_its_klines_break_off() {
     let (mut world, last) = ended(Duration::from_hours(24));
     world.run_until(world.local + Duration::from_mins(10));

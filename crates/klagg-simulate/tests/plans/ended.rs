@@ -19,6 +19,23 @@ fn wrong_pages_do_not_take_the_last_minutes_from_a_symbol_that_has_ended() {
 }
 
 #[test]
+fn history_that_arrives_behind_the_end_of_a_symbol_ends_with_it() {
+    let faults = [
+        fault(0, Kind::Skew, 39_371, 62_766),
+        fault(0, Kind::Watched, 56_092, 0),
+        fault(3_971, Kind::Listing, 54_013, 1),
+        fault(21_468, Kind::SilentPath, 6_043, 11_557),
+        fault(120_028, Kind::Disconnect, 21_813, 0),
+        fault(123_508, Kind::SilentAll, 950, 2_378),
+        fault(152_454, Kind::Crash, 29_080, 955),
+        fault(154_012, Kind::ForeignWeight, 17_504, 100),
+        fault(166_847, Kind::Delisting, 11_371, 644),
+        fault(186_242, Kind::Suspend, 53_250, 2_701),
+    ];
+    holds(40_009_869, &faults);
+}
+
+#[test]
 fn a_name_listed_anew_ends_what_can_be_asked_of_the_listing_before_it() {
     let faults = [
         fault(59_655, Kind::RestErrors, 24_303, 23_127),
