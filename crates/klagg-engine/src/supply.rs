@@ -106,7 +106,7 @@ impl Desk<'_> {
             // Of the open minute itself it may show that none of its trades passed unseen.
             let shows_all = minute == position
                 && record.status == KlineStatus::Confirmed
-                && record.kline.same_values(&self.slot.open);
+                && holds_nothing_else(&record.kline, &self.slot.open);
             if self.cold.coverage == Coverage::Proven && !shows_all {
                 self.cold.coverage = Coverage::Interrupted;
             }
@@ -159,6 +159,13 @@ impl Desk<'_> {
         self.scope.emit(index, &better);
         Some(open_time)
     }
+}
+
+/// Whether an official kline holds what ours holds, and nothing else. Ids that were burnt, within a
+/// trade, count in ours alone.
+fn holds_nothing_else(official: &Kline, ours: &Kline) -> bool {
+    let trade_count = ours.trade_count;
+    official.trade_count <= trade_count && Kline { trade_count, ..*official }.same_values(ours)
 }
 
 /// Whether a record can be one of closed klines of `period`.

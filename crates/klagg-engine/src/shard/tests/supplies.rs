@@ -291,6 +291,27 @@ fn a_minute_that_is_confirmed_whole_before_its_feed_has_passed_it_leaves_the_nex
 }
 
 #[test]
+fn ids_that_were_burnt_are_no_trades_that_a_minute_lacks() {
+    // Our count, the exchange's, and whether the minute behind it is whole.
+    for (ours, officially, next) in [(3, 2, "closed"), (2, 3, "provisional")] {
+        let mut of = trade(4, 1.6, 4);
+        let mut bench = Bench::new(CHECKED);
+        bench.trade(3, 0.6, 3);
+        of.fill_count = ours;
+        bench.shard.on_trade(SYMBOL, &of);
+        of.fill_count = officially;
+        let mut official = record(1, 4, CONFIRMED);
+        official.kline = Kline::of_trade(official.kline.open_time, &of);
+        (official.kline.first_id, official.kline.last_id) = (TradeId(0), TradeId(-1));
+        bench.shard.supply(SYMBOL, 0, &[official]);
+        bench.time(3.5);
+        let closed = bench.closed();
+        assert!(closed.contains("1m@1=confirmed/1 c4"), "{closed}");
+        assert!(closed.contains(&format!("1m@2={next}/0 c4")), "{closed}");
+    }
+}
+
+#[test]
 fn months_and_weeks_are_confirmed_like_the_others() {
     let day = 1_440;
     let config = EngineConfig {
