@@ -64,7 +64,7 @@ impl Slot {
         let minute = self.open.open_time;
         let whole = minute > self.broken_until && coverage != Coverage::Unknown;
         let unproven = whole && coverage == Coverage::Interrupted;
-        let closed = whole && !unproven;
+        let closed = whole && !unproven && !mutated!(AllProvisional);
         let status = if closed { KlineStatus::Closed } else { KlineStatus::Provisional };
         let end = minute.plus(MINUTE_MS);
         let closing = Closing { kline: &self.open, revision: 0, status, unproven, end };

@@ -67,6 +67,8 @@ mutants! {
     RawIdsJudged "ids that fills leave out count as holes",
     MetTooEarly "history and live are said to have met before the minute between them is there",
     StoredForgotten "what the store holds is not shown after a start",
+    AllProvisional "no minute counts as whole before its official kline is there",
+    GraceTooLong "a minute in which nothing follows stays open for long after its end",
     SilenceForever "a socket over which nothing comes is kept",
     FailedCommitForgotten "rows of a failed commit are dropped",
     ListingNotFollowed "what is listed while it runs gets a number and is not followed",

@@ -5,6 +5,7 @@
 
 mod acknowledged;
 mod arrivals;
+mod calm;
 mod closed;
 mod doubt;
 mod fills;
@@ -30,13 +31,15 @@ use crate::disk::Disk;
 use crate::market::Listing;
 use crate::oracle::acknowledged::Acknowledged;
 use crate::oracle::arrivals::Arrivals;
+use crate::oracle::calm::Calm;
 use crate::oracle::doubt::Doubts;
 use crate::oracle::followed::Followings;
 use crate::oracle::seam::Seam;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
 use crate::oracle::sockets::Sockets;
-use crate::outcome::{Rule, Violation};
+use crate::outcome::{Rule, Violation, fingerprint};
+use crate::plan::Plan;
 use crate::process::Process;
 use crate::random::mix;
 use crate::scenario::Scenario;
@@ -63,6 +66,7 @@ pub(crate) struct Oracle {
     signs: Signs,
     slots: Slots,
     sockets: Sockets,
+    calm: Calm,
     /// Where the history's change log was read up to.
     cursor: u64,
     /// Where a reader stands that looks so seldom that it is overtaken.
@@ -80,7 +84,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(scenario: &Scenario) -> Self {
+    pub(crate) fn new(scenario: &Scenario, plan: &Plan) -> Self {
         Self {
             violation: None,
             listings: Vec::new(),
@@ -93,6 +97,7 @@ impl Oracle {
             signs: Signs::new(scenario),
             slots: Slots::default(),
             sockets: Sockets::new(scenario),
+            calm: Calm::new(scenario, plan),
             cursor: 0,
             slow_cursor: 0,
             said: BTreeMap::new(),
@@ -255,6 +260,7 @@ impl Oracle {
         self.changes = changes;
         self.lag(now, klines, process, scenario);
         self.must_show_what_was_acknowledged(klines, process, scenario);
+        self.calm_minutes(now, process, scenario);
         self.silent_socket(process.clock.elapsed(now), process);
         self.who_trades_is_followed(now, process, scenario);
     }
@@ -361,14 +367,4 @@ pub(crate) fn truth_of(kline: &Kline) -> Truth {
         taker_quote_volume: kline.taker_buy_quote_volume.scaled(),
         count: kline.trade_count,
     }
-}
-
-fn fingerprint(symbol: SymbolId, record: &KlineRecord) -> u64 {
-    let kline = &record.kline;
-    let mut hash = u64::from(symbol.0) << 32 | u64::from(record.revision) << 8;
-    hash ^= u64::from(record.status.to_u8());
-    for part in [kline.open_time.0, kline.close.scaled(), kline.high.scaled(), kline.low.scaled()] {
-        hash = mix(hash ^ part.unsigned_abs());
-    }
-    mix(hash ^ kline.trade_count)
 }

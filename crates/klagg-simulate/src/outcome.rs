@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use klagg_kline::{KlineRecord, SymbolId};
+
 use crate::agenda::Millis;
+use crate::random::mix;
 
 /// The oracles, as `RELIABILITY` numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,4 +67,15 @@ pub struct Outcome {
     pub closed: u64,
     /// Crashes of the process.
     pub crashes: u64,
+}
+
+/// A kline that was told of, as the trace hash takes it up.
+pub(crate) fn fingerprint(symbol: SymbolId, record: &KlineRecord) -> u64 {
+    let kline = &record.kline;
+    let mut hash = u64::from(symbol.0) << 32 | u64::from(record.revision) << 8;
+    hash ^= u64::from(record.status.to_u8());
+    for part in [kline.open_time.0, kline.close.scaled(), kline.high.scaled(), kline.low.scaled()] {
+        hash = mix(hash ^ part.unsigned_abs());
+    }
+    mix(hash ^ kline.trade_count)
 }

@@ -137,7 +137,7 @@ impl World {
         let start = scenario.start;
         let mut world = Self {
             exchange: Exchange::new(&scenario),
-            oracle: Oracle::new(&scenario),
+            oracle: Oracle::new(&scenario, &plan),
             random: Random::new(scenario.seed, 0x0077_0771),
             scenario,
             plan,

@@ -1,5 +1,7 @@
 //! Two runs of a seed are the same; and plans that once broke a rule, kept as they were shrunk.
 
+#[path = "plans/calm.rs"]
+mod calm;
 #[path = "plans/closed.rs"]
 mod closed;
 #[path = "plans/converged.rs"]

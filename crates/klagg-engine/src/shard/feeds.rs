@@ -33,6 +33,7 @@ impl Shard {
         self.exchange_time = self.exchange_time.max(Some(time));
         self.release_held(feed, time);
         let early = if mutated!(NoGrace) { 2_000 } else { 0 };
+        let early = if mutated!(GraceTooLong) { -20_000 } else { early };
         let boundary = minute_of(time.plus(early - self.close_grace_ms));
         let clock = self.clock(feed);
         if boundary <= clock.boundary {

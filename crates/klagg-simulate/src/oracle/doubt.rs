@@ -11,6 +11,7 @@ use crate::oracle::closed::GRACE;
 use crate::oracle::{Oracle, truth_of};
 use crate::outcome::Rule;
 use crate::scenario::Scenario;
+use crate::truth::Truth;
 
 /// How whole a listing's trades came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +22,8 @@ struct Calm {
     since: Option<Millis>,
     /// None up to here begins anything.
     not_before: Millis,
+    /// Whether an official minute said other than what had come, and no trade came since.
+    awaits_proof: bool,
 }
 
 /// The same of all listings.
@@ -41,6 +44,7 @@ impl Doubts {
     /// A trade came that had not come before.
     pub(super) fn came(&mut self, listing: u16, (at, time): (usize, Millis), is_late: bool) {
         let calm = &mut self.calms[usize::from(listing)];
+        calm.awaits_proof = false;
         if is_late || calm.newest.is_some_and(|newest| at != newest + 1) {
             calm.since = None;
         }
@@ -53,6 +57,12 @@ impl Doubts {
     fn disturb(&mut self, listing: u16, until: Millis) {
         let calm = &mut self.calms[usize::from(listing)];
         (calm.since, calm.not_before) = (None, calm.not_before.max(until));
+    }
+
+    /// Whether only the next trade of a listing can show that none was missed, since an official
+    /// minute said other than what had come.
+    pub(super) fn awaits_proof(&self, listing: u16) -> bool {
+        self.calms[usize::from(listing)].awaits_proof
     }
 }
 
@@ -74,8 +84,11 @@ impl Oracle {
 
     /// Official minutes go to the engine. One that its feed's time has not passed yet ends it
     /// there; if it is not the fold of what has come in its order, it does not show that none was
-    /// missed. A trade that was overtaken counts as known already where one copy is left, and the
-    /// minute lacks it (`an_official_minute_with_a_trade_that_was_overtaken_is_a_doubt`).
+    /// missed: some fills of a trade at its turn may be another minute's. Ids that were burnt
+    /// within a trade count in the fold alone, and are no cause
+    /// (`ids_that_were_burnt_leave_the_minute_behind_them_proven`). A trade that was overtaken
+    /// counts as known already where one copy is left, and the minute lacks it
+    /// (`an_official_minute_with_a_trade_that_was_overtaken_is_a_doubt`).
     pub(crate) fn supplied(
         &mut self,
         symbol: SymbolId,
@@ -90,12 +103,16 @@ impl Oracle {
         let may_hold = scenario.redundant && scenario.hold_ms > 0 && held_until >= told;
         let is_unlike = |record: &KlineRecord| {
             let (open, until) = (record.kline.open_time.0, record.kline.open_time.0 + MINUTE);
+            let official = truth_of(&record.kline);
+            let is_it = |fold: Truth| {
+                fold.count >= official.count && Truth { count: fold.count, ..official } == fold
+            };
             (until + GRACE > told || may_hold)
-                && self.of_those_in_order((symbol, listing), scenario, open)
-                    != Some(truth_of(&record.kline))
+                && !self.of_those_in_order((symbol, listing), scenario, open).is_some_and(is_it)
         };
         if records.iter().any(is_unlike) {
             self.disturb(now, |number| number == symbol.index());
+            self.doubts.calms[usize::from(number)].awaits_proof = true;
         }
     }
 

@@ -162,8 +162,10 @@ impl Worker {
         }
         if self.questions.len() < QUESTIONS_MAX {
             self.questions.push_back(question);
+            return Asked::Waits;
         }
-        Asked::Waits
+        // Refused: who wants its answer asks again.
+        if question.wanted { Asked::Dropped } else { Asked::Waits }
     }
 
     pub(crate) fn acknowledge(&mut self, now: Millis, sequence: u64) {
