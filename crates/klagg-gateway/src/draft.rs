@@ -91,7 +91,11 @@ impl Draft<'_> {
             let marks = changed_in[run].iter_mut();
             marks.for_each(|mark| *mark = newer.sequence.max(*mark));
         };
-        open.catch_up(&newer.open, &mut mark) + last_closed.catch_up(&newer.last_closed, &mut mark)
+        let opened = open.catch_up(&newer.open, &mut mark);
+        if mutated!(BufferStale) {
+            return opened;
+        }
+        opened + last_closed.catch_up(&newer.last_closed, &mut mark)
     }
 }
 

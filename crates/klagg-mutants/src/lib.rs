@@ -70,6 +70,7 @@ mutants! {
     AllProvisional "no minute counts as whole before its official kline is there",
     GraceTooLong "a minute in which nothing follows stays open for long after its end",
     SilenceForever "a socket over which nothing comes is kept",
+    BufferStale "a snapshot lacks what the one before it changed of closed klines",
     FailedCommitForgotten "rows of a failed commit are dropped",
     ListingNotFollowed "what is listed while it runs gets a number and is not followed",
     LastMinutesForgotten "the last minutes of a symbol that has ended are not confirmed",

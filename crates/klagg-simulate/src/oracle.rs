@@ -12,6 +12,7 @@ mod fills;
 mod followed;
 mod lacking;
 mod numbers;
+mod open;
 mod seam;
 mod shown;
 mod silence;
@@ -258,6 +259,8 @@ impl Oracle {
             }
         }
         self.changes = changes;
+        // What longer klines are made of is known by now.
+        self.slots_hold(klines, process, scenario);
         self.lag(now, klines, process, scenario);
         self.must_show_what_was_acknowledged(klines, process, scenario);
         self.calm_minutes(now, process, scenario);

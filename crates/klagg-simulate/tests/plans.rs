@@ -8,6 +8,8 @@ mod closed;
 mod converged;
 #[path = "plans/ended.rs"]
 mod ended;
+#[path = "plans/open.rs"]
+mod open;
 #[path = "plans/silence.rs"]
 mod silence;
 

@@ -179,6 +179,13 @@ impl Arrivals {
         self.watermarks[feed].last().map_or(0, |&(_, time)| time)
     }
 
+    /// The newest time that a feed had told at a place in the order.
+    pub(crate) fn told_at(&self, feed: usize, place: u64) -> Millis {
+        let of = &self.watermarks[feed];
+        let at = of.partition_point(|&(told, _)| told < place);
+        at.checked_sub(1).map_or(0, |at| of[at].1)
+    }
+
     /// The place at which a feed was first known to have reached `time`.
     pub(crate) fn reached(&self, feed: usize, time: Millis) -> u64 {
         let of = &self.watermarks[feed];
