@@ -151,6 +151,7 @@ impl GatewayCore {
         if mutated!(LateAnswerDropped) && timing == Timing::Late {
             return Taken { notice: self.answered(worker, timing), spent: Some(delta) };
         }
+        self.write_pages();
         let slot = &mut self.workers[worker];
         let newest = delta.sequence > slot.state.sequence;
         self.counters.deltas += 1;
@@ -303,8 +304,9 @@ impl GatewayCore {
         self.counters.db_queue_full
     }
 
-    /// Publishes all that was applied since the last time, as the next snapshot.
-    pub fn publish(&mut self, now: UnixMillis) -> Arc<GlobalKlines> {
+    /// Writes the newest klines of pages. Before any answer that comes after them: a slot that took
+    /// them in another order than the history could keep another of two klines of one rank.
+    fn write_pages(&mut self) {
         let mut writing = Writing {
             draft: self.buffers.draft(),
             counters: &mut self.counters,
@@ -314,6 +316,11 @@ impl GatewayCore {
         for data in self.pending.drain(..) {
             writing.write(&data);
         }
+    }
+
+    /// Publishes all that was applied since the last time, as the next snapshot.
+    pub fn publish(&mut self, now: UnixMillis) -> Arc<GlobalKlines> {
+        self.write_pages();
         self.buffers.catch_up();
         self.counters.clones = self.buffers.clones;
         self.counters.copied = self.buffers.copied;

@@ -204,6 +204,26 @@ fn a_page_shows_its_newest_kline_unless_the_slot_has_a_newer_one() {
 }
 
 #[test]
+fn a_page_and_an_answer_behind_it_leave_the_same_in_the_slot_and_in_the_history() {
+    let (mut core, history) = core_and_history(1);
+    let now = UnixMillis(0);
+    let doubtful = |last_id| data(0, 3, last_id, KlineStatus::Provisional);
+    let page =
+        |record| HistoryPage { symbol: SymbolId(0), period: Period::M1, records: vec![record] };
+    core.page(&page(doubtful(5).record));
+    let _ = core.take(0, delta(1, Vec::new(), vec![doubtful(9)]), Timing::InTime, now);
+    let shown = |core: &mut GatewayCore| {
+        core.publish(now).slot(SymbolId(0), 0).and_then(|slot| slot.last_closed.copied())
+    };
+    let kept = || history.get(SymbolId(0), 0, UnixMillis(3 * 60_000));
+    assert_eq!((shown(&mut core), kept()), (Some(doubtful(5).record), Some(doubtful(5).record)));
+    let corrected = KlineRecord { status: KlineStatus::Confirmed, ..closed(0, 3, 7).record };
+    core.page(&page(corrected));
+    let _ = core.take(0, delta(2, Vec::new(), vec![closed(0, 3, 9)]), Timing::InTime, now);
+    assert_eq!(shown(&mut core), kept(), "its revision as well");
+}
+
+#[test]
 fn a_symbol_beyond_the_limit_is_counted_and_the_rest_goes_on() {
     let mut core = core(1);
     let beyond = KlineData { period_index: 2, ..open(0, 0, 1) };

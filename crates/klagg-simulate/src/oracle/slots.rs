@@ -2,7 +2,7 @@
 
 use klagg_engine::HistoryReader;
 use klagg_gateway::{GlobalKlines, KlineState};
-use klagg_kline::{KlineRecord, KlineStatus, SymbolId};
+use klagg_kline::{KlineRecord, SymbolId};
 
 use crate::agenda::Millis;
 
@@ -92,20 +92,15 @@ impl Slots {
 
     /// The first closed kline that a snapshot shows otherwise than the history keeps it.
     ///
-    /// Ids may differ: a page of the exchange's klines reaches the history without any. So may the
-    /// revision of an official one: a page is in the history at once and in the slot only with the
-    /// next snapshot, behind what a worker has answered meanwhile, which it then corrects there.
+    /// Ids may differ: a page of the exchange's klines reaches the history without any.
     pub(super) fn differs(&self, history: &HistoryReader) -> Option<String> {
         self.changed.iter().find_map(|changed| {
             let Changed { symbol, period_index, closed, .. } = *changed;
             let shown = closed?;
             let kept = history.get(symbol, period_index, shown.kline.open_time);
             let is_same = |kept: &KlineRecord| {
-                let corrects = kept.status == KlineStatus::Confirmed;
-                kept.status == shown.status
+                (kept.status, kept.revision) == (shown.status, shown.revision)
                     && kept.kline.same_values(&shown.kline)
-                    && (kept.revision == shown.revision
-                        || (corrects && kept.revision < shown.revision))
             };
             (!kept.is_some_and(|kept| is_same(&kept)))
                 .then(|| format!("{symbol} shows {shown:?}, kept is {kept:?}"))

@@ -72,3 +72,15 @@ fn an_open_minute_of_a_name_listed_anew_may_stand_at_the_new_ones_price() {
     ];
     holds(24_001_534, &faults);
 }
+
+#[test]
+fn what_the_store_held_is_shown_as_the_history_keeps_it() {
+    let faults = [
+        fault(2_267, Kind::Banned, 14_596, 99_727),
+        fault(45_496, Kind::SilentAll, 29_673, 13_950),
+        fault(82_227, Kind::LateAnswers, 17_106, 918),
+        fault(101_644, Kind::WriterStall, 38_947, 4_573),
+        fault(104_630, Kind::Crash, 44_881, 963),
+    ];
+    holds(24_103_610, &faults);
+}
