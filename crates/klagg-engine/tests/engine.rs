@@ -231,6 +231,33 @@ fn an_interruption_stands_between_the_trades_that_it_parted() {
 }
 
 #[test]
+fn what_a_quiet_feed_holds_is_shown_and_what_came_behind_that_is_held() {
+    let mut config = config(1);
+    config.sequencer.hold_ms = 250;
+    let mut engine = Engine::start(config).unwrap();
+    let readers = engine.take_readers();
+    let mut feed = engine.feed(FEED);
+    engine.control().add_symbol(spec(0)).unwrap();
+    feed.copies(2);
+    feed.push(SymbolId(0), trade(1, 1)).unwrap();
+    feed.push(SymbolId(0), trade(3, 2)).unwrap();
+    feed.quiet();
+    feed.push(SymbolId(0), trade(5, 3)).unwrap();
+    feed.flush().unwrap();
+    let taken = std::iter::repeat_with(|| {
+        let delta = readers[0].request_snapshot().unwrap().wait(PATIENCE).unwrap();
+        let last = delta.open.first().map(|data| data.record.kline.last_id.0);
+        (last, delta.counters.held)
+    });
+    let all_held = taken.take(1_000_000).find(|&(_, held)| held == 2);
+    assert_eq!(all_held, Some((Some(3), 2)));
+    drop(feed);
+    let thread = std::thread::spawn(move || engine.join().unwrap());
+    take_all(&readers[0]);
+    assert_eq!(thread.join().unwrap().workers[0].gaps, 2);
+}
+
+#[test]
 fn a_symbol_is_known_before_the_trades_flushed_after_it_was_added() {
     let mut config = config(2);
     config.symbols_max = 2_000;

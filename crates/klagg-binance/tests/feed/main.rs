@@ -102,6 +102,7 @@ async fn a_full_sink_holds_up_reading_and_loses_nothing() {
         match *entry {
             Taken::Trade(_, _, id) => assert!(1_000_000 + id > newest, "the watermark ran ahead"),
             Taken::Time(_, time) => newest = time,
+            Taken::Quiet(_) => {}
             Taken::Interrupted(_) => panic!("nothing was interrupted"),
         }
     }
@@ -148,6 +149,24 @@ async fn a_copy_that_joins_in_doubt_is_an_interruption_before_its_own_time() {
     let taken = world.until_taken(|taken| taken.iter().any(is_time)).await;
     assert_eq!(trades_of(&taken, 0), [2, 3]);
     assert!(taken.iter().position(is_interruption) < taken.iter().position(is_time), "{taken:?}");
+    world.feed.stop().await;
+}
+
+#[tokio::test]
+async fn a_sink_is_told_once_that_nothing_comes_behind_what_came_last() {
+    let mut world = World::start(|_| {}).await;
+    world.feed.subscribe(&[SymbolId(0)]).await.unwrap();
+    world.request().await;
+    for id in 1..=3 {
+        world.say(trade("BTCUSDT", id));
+        let last = Taken::Trade(ConnectionId(0), SymbolId(0), id);
+        let quiet = Taken::Quiet(ConnectionId(0));
+        let is_told = |taken: &[Taken]| {
+            let behind = taken.iter().skip_while(|of| **of != last);
+            behind.filter(|of| **of == quiet).count() == 1
+        };
+        world.until_taken(is_told).await;
+    }
     world.feed.stop().await;
 }
 

@@ -26,6 +26,7 @@ pub(crate) enum Taken {
     Trade(ConnectionId, SymbolId, i64),
     Time(ConnectionId, i64),
     Interrupted(ConnectionId),
+    Quiet(ConnectionId),
 }
 
 /// A sink that writes down what it is given, or has no room.
@@ -48,6 +49,10 @@ impl FeedSink for Sink {
 
     fn on_interrupted(&mut self) {
         self.taken.lock().unwrap().push(Taken::Interrupted(self.connection));
+    }
+
+    fn on_quiet(&mut self) {
+        self.taken.lock().unwrap().push(Taken::Quiet(self.connection));
     }
 
     fn flush(&mut self) -> Result<(), SinkRefusal> {
