@@ -8,6 +8,8 @@
 //! was there to carry what is missing. Longer klines are made of minutes of which some are official
 //! by now and others are folds.
 
+mod bounds;
+
 use klagg_kline::{Kline, Period, SymbolId};
 
 use crate::agenda::Millis;
@@ -19,7 +21,8 @@ use crate::truth::{Truth, of_aggregates, official};
 
 /// After the end of a minute, the feed's time at which it may be closed without a later trade.
 pub(super) const GRACE: Millis = 500;
-/// Most ways to put a longer kline together that are tried.
+/// Most ways to put a longer kline together that are tried; where there are more, its values have
+/// to lie between what they may be.
 const WAYS_MAX: usize = 4_096;
 
 impl Oracle {
@@ -167,7 +170,7 @@ impl Oracle {
             minute = end;
         }
         if ways > WAYS_MAX {
-            return true;
+            return bounds::may_be(told, &minutes);
         }
         (0..ways).any(|way| sum(open, &minutes, way).as_ref() == Some(told))
     }

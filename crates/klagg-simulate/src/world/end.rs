@@ -76,6 +76,10 @@ impl World {
                 let end = listing.terms.ends_at.min(until).min(self.ended_before(symbol.id));
                 let end = if self.is_owed(listing) { end } else { Millis::MIN };
                 let mut open = period.open_time(UnixMillis(whole));
+                if let Some(doubtful) = self.doubtful(symbol.id, (index, period), open) {
+                    let name = &symbol.name;
+                    return late(format!("{period} {doubtful} of {name} is still provisional"));
+                }
                 while period.next_open_time(open).0 <= end {
                     if let Some(what) = self.lacks(symbol.id, (index, period), open) {
                         let at = (open.0 - self.scenario.start - QUIET_FROM) / 1_000;
@@ -111,6 +115,25 @@ impl World {
         let wrong_until = self.plan.faults.iter().filter(is_before).map(over).max();
         let wrong_until = wrong_until.unwrap_or(0).max(*ends_at);
         wrong_until + REPAIRED_ALL_WITHIN + self.scenario.confirm_wait <= listed_at
+    }
+
+    /// The first kline from `open` on that ended so long ago that it had to be repaired, and is
+    /// still doubtful: unlike a clean one, such a one waits for nothing.
+    fn doubtful(
+        &self,
+        symbol: SymbolId,
+        (index, period): (usize, Period),
+        mut open: UnixMillis,
+    ) -> Option<UnixMillis> {
+        let process = self.process.as_ref().filter(|of| of.followed.contains(&symbol))?;
+        while period.next_open_time(open).0 <= self.now - REPAIRED_WITHIN {
+            let shown = process.gateway.history.get(symbol, index, open);
+            if shown.is_some_and(|record| record.status == KlineStatus::Provisional) {
+                return Some(open);
+            }
+            open = period.next_open_time(open);
+        }
+        None
     }
 
     fn lacks(
