@@ -109,10 +109,15 @@ impl Lookout {
         self.has_news |= !is_followed && !self.passed_over.contains(name);
     }
 
-    /// `!contractInfo` told of a contract. Those of the other market are passed over.
-    pub fn told(&mut self, contract: &ContractInfo, table: &SymbolTable) {
+    /// `!contractInfo` told of a contract. Those of the other market are passed over. Gives the
+    /// symbol whose name another listing has, and since when: it may be long until a list shows it.
+    pub fn told(
+        &mut self,
+        contract: &ContractInfo,
+        table: &SymbolTable,
+    ) -> Option<(SymbolId, UnixMillis)> {
         if contract.coin_margined || !is_of_a_kind_that_is_folded(&contract.contract_type) {
-            return;
+            return None;
         }
         let followed = table.get_listed(&contract.symbol).filter(|id| self.followed.contains(id));
         match followed.and_then(|id| table.entry(id)) {
@@ -121,10 +126,12 @@ impl Lookout {
                 let is_another = contract.onboard_time > known;
                 self.has_news |= is_another || contract.status != TRADING;
                 self.wait_for(contract.delivery_time);
+                return is_another.then_some((entry.id, contract.onboard_time));
             }
             None if contract.status == PENDING => self.wait_for(contract.onboard_time),
             None => self.heard(&contract.symbol, table),
         }
+        None
     }
 
     fn wait_for(&mut self, time: UnixMillis) {

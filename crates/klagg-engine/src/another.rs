@@ -1,5 +1,5 @@
-//! The stream is the name's, and the name may be listed anew before anybody is told of it: the ids
-//! tell first.
+//! The stream is the name's, and the name may be listed anew before a list tells of it: the ids
+//! tell first, or whoever hears news of contracts.
 //!
 //! Within a listing, ids and times ascend together. A trade that is later than the last one and
 //! whose id is not belongs to another listing, whose ids begin anew; so does a first trade where
@@ -33,10 +33,9 @@ impl Desk<'_> {
         is_later && (falls_back || (is_unknown && begins))
     }
 
-    /// Nothing is proven from the minute of `trade` on, nor by it of those before.
-    pub(crate) fn doubt_the_name(&mut self, trade: &Trade) {
-        let minute = minute_of(trade.time);
-        self.cold.another_since.get_or_insert(minute);
+    /// Nothing is proven from the minute of `since` on, nor by what comes of those before.
+    pub(crate) fn doubt_the_name(&mut self, since: UnixMillis) {
+        self.cold.another_since.get_or_insert(minute_of(since));
         self.cold.has_unproven = false;
         if let Some(levels) = self.levels {
             levels.ring(0).iter_mut().for_each(|child| child.unproven = false);

@@ -58,6 +58,8 @@ pub(crate) enum Command {
     /// Trades of this symbol may be missing although its feed delivers: those behind the newest one
     /// that came, which was sent at this time.
     Doubt(SymbolId, UnixMillis),
+    /// Another listing has had the name of this symbol since then, and may trade under it.
+    DoubtName(SymbolId, UnixMillis),
     /// Closed klines from outside: official ones, or stored ones.
     Supply { symbol: SymbolId, period_index: usize, records: Vec<KlineRecord> },
     /// The trades that a hole of this symbol lacks.

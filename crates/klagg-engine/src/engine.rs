@@ -199,6 +199,16 @@ impl EngineControl {
         self.send(symbol, Command::Doubt(symbol, heard))
     }
 
+    /// Says that another listing has had the name of a symbol since then, so that trades under it
+    /// may be that one's: no minute that closes from now on is proven, until the symbol is folded
+    /// no more, or an official kline of a minute since then shows that the name is its own.
+    ///
+    /// # Errors
+    /// As [`EngineControl::add_symbol`].
+    pub fn doubt_name(&self, symbol: SymbolId, since: UnixMillis) -> Result<(), EngineError> {
+        self.send(symbol, Command::DoubtName(symbol, since))
+    }
+
     /// Hands over closed klines from outside: the exchange's own, or stored ones. They seed what
     /// a symbol needs to fold its longer periods, and repair or confirm what it closed. Longer
     /// klines made of them are made again.

@@ -48,7 +48,7 @@ impl Desk<'_> {
             return;
         }
         if self.is_of_another_listing(trade) {
-            self.doubt_the_name(trade);
+            self.doubt_the_name(trade.time);
         }
         let next = self.slot.next_id;
         let counters = &mut self.scope.out.counters;

@@ -301,6 +301,7 @@ impl Shard {
             Command::Add(spec) => self.add_symbol(&spec),
             Command::Retire(symbol) => self.retire_symbol(symbol),
             Command::Doubt(symbol, heard) => self.doubt_symbol(symbol, heard),
+            Command::DoubtName(symbol, since) => self.doubt_name(symbol, since),
             Command::Fill { symbol, trades } => self.fill(symbol, &trades),
             Command::Supply { symbol, period_index, records } => {
                 self.supply(symbol, period_index, &records);

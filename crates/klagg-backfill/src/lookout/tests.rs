@@ -283,3 +283,20 @@ fn the_first_id_is_known_of_what_has_just_come_on_board_until_it_is_followed() {
     lookout.has_followed(&moves.follow);
     assert_eq!(of_each(&lookout), [None; 3]);
 }
+
+#[test]
+fn news_of_a_later_listing_of_a_name_tell_whose_minutes_are_another_listings_and_since_when() {
+    let (mut lookout, index) = following();
+    let mut told = |contract: &ContractInfo| lookout.told(contract, &index.load());
+    let own = contract("BTCUSDT", TRADING);
+    assert_eq!(told(&own), None);
+    assert_eq!(
+        told(&contract("BTCUSDT", "SETTLING")),
+        None,
+        "it has ended, and nobody has its name"
+    );
+    let anew = ContractInfo { onboard_time: exchange(600), ..own };
+    assert_eq!(told(&anew), Some((SymbolId(0), exchange(600))));
+    assert_eq!(told(&ContractInfo { coin_margined: true, ..anew.clone() }), None);
+    assert_eq!(told(&ContractInfo { symbol: "NEWUSDT".to_owned(), ..anew }), None);
+}

@@ -91,6 +91,18 @@ impl Shard {
         }
     }
 
+    /// Another listing has had the name of a symbol since then: what comes under it proves nothing
+    /// of this one, until an official kline shows that the name is its own after all.
+    pub fn doubt_name(&mut self, symbol: SymbolId, since: UnixMillis) {
+        let (worker, index) = self.route.place(symbol);
+        if worker == self.worker
+            && let Some((mut desk, _)) = self.desk(index)
+        {
+            desk.doubt_the_name(since);
+            self.mark_changed(index);
+        }
+    }
+
     pub(super) fn clock(&mut self, feed: FeedId) -> &mut FeedClock {
         let index = usize::from(feed.0);
         if self.feeds.len() <= index {

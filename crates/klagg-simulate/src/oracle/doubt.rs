@@ -121,6 +121,11 @@ impl Oracle {
         self.disturb(now, |number| number == symbol.index());
     }
 
+    /// News tell that the name of a symbol is another listing's, as it then is for good.
+    pub(crate) fn shares_its_name(&mut self, symbol: SymbolId) {
+        self.disturb(Millis::MAX, |number| number == symbol.index());
+    }
+
     /// A symbol is folded no more.
     pub(crate) fn left(&mut self, symbols: &[SymbolId], now: Millis) {
         self.acknowledged.left(symbols);

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Add(NewSymbolSpec),
     Retire(SymbolId),
     Doubt(SymbolId, UnixMillis),
+    DoubtName(SymbolId, UnixMillis),
     Supply(SymbolId, usize, Vec<KlineRecord>),
     Fill(SymbolId, Vec<Trade>),
 }
@@ -207,6 +208,7 @@ impl Worker {
             Command::Add(spec) => shard.add_symbol(&spec),
             Command::Retire(symbol) => shard.retire_symbol(symbol),
             Command::Doubt(symbol, heard) => shard.doubt_symbol(symbol, heard),
+            Command::DoubtName(symbol, since) => shard.doubt_name(symbol, since),
             Command::Fill(symbol, trades) => shard.fill(symbol, &trades),
             Command::Supply(symbol, index, records) => shard.supply(symbol, index, &records),
         }

@@ -11,6 +11,7 @@ use crate::agenda::Millis;
 use crate::exchange::rest::{Ask, Reply};
 use crate::process::Stage;
 use crate::process::client::Asker;
+use crate::process::workers::Command;
 use crate::world::{Own, World};
 
 /// How lately, as in the product.
@@ -177,7 +178,10 @@ impl World {
                 status: crate::exchange::rest::status(terms, self.now).to_owned(),
                 coin_margined: false,
             };
-            process.lookout.told(&contract, &table);
+            if let Some((symbol, since)) = process.lookout.told(&contract, &table) {
+                self.oracle.shares_its_name(symbol);
+                process.worker_of(symbol).command(self.now, Command::DoubtName(symbol, since));
+            }
         } else {
             process.lookout.heard(&terms.name, &table);
         }

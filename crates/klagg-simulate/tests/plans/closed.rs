@@ -70,3 +70,19 @@ fn an_old_number_that_is_handed_the_new_ones_trades_is_doubted() {
     ];
     holds(2_458, &faults);
 }
+
+#[test]
+fn a_number_of_whose_name_news_tell_that_it_is_listed_anew_closes_nothing_before_a_list_comes() {
+    // Ids of fills need not begin anew.
+    let faults = [
+        fault(0, Kind::Steady, 36_224, 0),
+        fault(0, Kind::RawFills, 36_901, 0),
+        fault(62_775, Kind::RestErrors, 52_654, 40_473),
+        fault(73_399, Kind::Relisting, 42_611, 533),
+        fault(99_733, Kind::Banned, 39_030, 52_099),
+        fault(106_002, Kind::Suspend, 37_557, 53_953),
+        fault(256_943, Kind::RestTimeouts, 54_574, 599),
+        fault(282_038, Kind::RestOutage, 47_294, 680),
+    ];
+    holds(30_096_685, &faults);
+}

@@ -79,7 +79,14 @@ impl Listings {
         let table = self.index.load();
         match news {
             News::Trades(name) => self.lookout.heard(name, &table),
-            News::Contract(contract) => self.lookout.told(contract, &table),
+            News::Contract(contract) => {
+                if let Some((id, since)) = self.lookout.told(contract, &table)
+                    && let Err(error) = self.control.doubt_name(id, since)
+                {
+                    let symbol = &contract.symbol;
+                    tracing::warn!(symbol, %error, "its minutes cannot be marked as unproven");
+                }
+            }
             // Its listing is not in question.
             News::Mute(_) => {}
         }

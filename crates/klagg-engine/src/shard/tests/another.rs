@@ -3,7 +3,7 @@
 use klagg_kline::KlineStatus::Confirmed;
 use klagg_kline::Period;
 
-use super::{Bench, CHECKED};
+use super::{Bench, CHECKED, SYMBOL, at};
 
 #[test]
 fn a_later_trade_with_a_smaller_id_is_another_listings_and_nothing_is_proven_from_it_on() {
@@ -66,4 +66,17 @@ fn an_official_kline_of_a_later_minute_shows_that_the_name_is_its_own() {
     bench.trade(8, 3.6, 3);
     bench.trade(9, 5.1, 4);
     assert!(bench.closed().contains("1m@3=closed/0 c3, 1m@4=closed/0 c3"), "{:?}", bench.closed);
+}
+
+#[test]
+fn who_is_said_to_share_its_name_closes_nothing_though_the_ids_go_on() {
+    let mut bench = Bench::new(CHECKED);
+    bench.trade(1, 0.1, 1);
+    bench.trade(2, 1.1, 2);
+    assert_eq!(bench.closed(), "1m@0=closed/0 c1");
+    bench.shard.doubt_name(SYMBOL, at(1.0));
+    bench.trade(3, 1.2, 9);
+    bench.trade(4, 2.1, 9);
+    bench.trade(5, 3.1, 9);
+    assert!(bench.closed().ends_with("1m@1=provisional/0 c9, 1m@2=provisional/0 c9"));
 }
