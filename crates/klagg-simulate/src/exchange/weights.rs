@@ -26,14 +26,21 @@ pub(crate) struct Weights {
     /// Times and weights of what we sent in the last minute, since the process started.
     rolling: VecDeque<(Millis, u32)>,
     banned_until: Millis,
-    /// Whether the count of this minute was exceeded.
-    refused: bool,
+    /// Until when the newest refusal is to be obeyed: `Retry-After` ends up to a second after the
+    /// minute whose count was exceeded.
+    refused_until: Millis,
     /// When its refusal was read by our process: what is sent after that is its own fault. Not
     /// when it must have arrived: a process that stood still reads what waits for it one by one,
     /// and may send before it comes to the refusal.
     refusal_read_at: Option<Millis>,
     /// The same for a ban.
     ban_read_at: Option<Millis>,
+    /// When the process started, and how often one did in this minute.
+    started_at: Millis,
+    starts: u32,
+    /// The ban that was on then, by its end, and what the process has sent into it.
+    ban_at_start: Option<Millis>,
+    into_ban: u32,
     pub(crate) broken: Vec<String>,
 }
 
@@ -46,9 +53,13 @@ impl Weights {
             ours: 0,
             rolling: VecDeque::new(),
             banned_until: 0,
-            refused: false,
+            refused_until: 0,
             refusal_read_at: None,
             ban_read_at: None,
+            started_at: Millis::MIN,
+            starts: 0,
+            ban_at_start: None,
+            into_ban: 0,
             broken: Vec::new(),
         }
     }
@@ -56,15 +67,22 @@ impl Weights {
     fn advance(&mut self, now: Millis) {
         let minute = now.div_euclid(MINUTE);
         if minute != self.minute {
-            (self.minute, self.used, self.ours) = (minute, 0, 0);
-            (self.refused, self.refusal_read_at) = (false, None);
+            (self.minute, self.used, self.ours, self.starts) = (minute, 0, 0, 0);
+        }
+        if now >= self.refused_until {
+            self.refusal_read_at = None;
         }
     }
 
-    /// A new process knows nothing of what the old one spent.
-    pub(crate) fn forget_rolling(&mut self) {
+    /// A new process knows nothing of what the old one spent, until an answer tells what has been
+    /// used in the minute; nor of a refusal, until it is refused itself.
+    pub(crate) fn started(&mut self, now: Millis) {
+        self.advance(now);
         self.rolling.clear();
         (self.refusal_read_at, self.ban_read_at) = (None, None);
+        (self.started_at, self.into_ban) = (now, 0);
+        self.ban_at_start = Some(self.banned_until).filter(|&until| now < until);
+        self.starts += 1;
     }
 
     /// Our process has read a refusal, or that it is banned.
@@ -72,7 +90,7 @@ impl Weights {
         self.advance(now);
         if is_ban && now < self.banned_until {
             self.ban_read_at.get_or_insert(now);
-        } else if !is_ban && self.refused {
+        } else if !is_ban && now < self.refused_until {
             self.refusal_read_at.get_or_insert(now);
         }
     }
@@ -91,35 +109,70 @@ impl Weights {
     pub(crate) fn charge(&mut self, now: Millis, sent: Millis, weight: u32) -> Verdict {
         self.advance(now);
         if now < self.banned_until {
-            if self.ban_read_at.is_some_and(|at| sent > at) {
-                self.broken.push("a request while we knew of our ban".to_owned());
-            }
+            self.sent_into_ban(sent);
             return Verdict::Banned { until: self.banned_until };
         }
         self.ban_read_at = None;
         self.used += weight;
-        self.ours += weight;
+        self.count_ours(now, sent, weight);
+        let is_known = self.refusal_read_at.is_some_and(|at| sent > at);
+        if self.used <= self.limit {
+            if is_known {
+                self.broken.push("a request after 429, before its time was over".to_owned());
+            }
+            return Verdict::Served { used: self.used };
+        }
+        if self.ours > self.most() + self.starts {
+            self.broken.push("our own weight brought 429".to_owned());
+        }
+        if is_known {
+            self.banned_until = now + 2 * MINUTE;
+            self.broken.push("a request after 429: banned".to_owned());
+            return Verdict::Banned { until: self.banned_until };
+        }
+        let retry_after_s = (MINUTE - now.rem_euclid(MINUTE)) / 1_000 + 1;
+        self.refused_until = now + retry_after_s * 1_000;
+        Verdict::TooMany { retry_after_s }
+    }
+
+    const fn most(&self) -> u32 {
+        self.limit * 80 / 100
+    }
+
+    /// Who starts within a ban learns of it from the answer to its first request.
+    fn sent_into_ban(&mut self, sent: Millis) {
+        if self.ban_read_at.is_some_and(|at| sent > at) {
+            self.broken.push("a request while we knew of our ban".to_owned());
+        }
+        if sent >= self.started_at && self.ban_at_start == Some(self.banned_until) {
+            self.into_ban += 1;
+            if self.into_ban > 1 {
+                let what = "a second request into a ban that was on at the start";
+                self.broken.push(what.to_owned());
+            }
+        }
+    }
+
+    /// In any minute of ours, and in each of the exchange's across all starts: there one request
+    /// of each process comes before it can know what was spent, and what the one before it had
+    /// sent may still arrive.
+    fn count_ours(&mut self, now: Millis, sent: Millis, weight: u32) {
+        let most = self.most();
         self.rolling.push_back((now, weight));
         while self.rolling.front().is_some_and(|&(at, _)| at + MINUTE <= now) {
             self.rolling.pop_front();
         }
         let rolling: u32 = self.rolling.iter().map(|&(_, weight)| weight).sum();
-        let most = self.limit * 80 / 100;
         if rolling > most {
             self.broken.push(format!("{rolling} of weight within a minute, {most} allowed"));
         }
-        if self.used <= self.limit {
-            return Verdict::Served { used: self.used };
+        if sent < self.started_at {
+            return;
         }
-        if self.ours > most {
-            self.broken.push("our own weight brought 429".to_owned());
+        self.ours += weight;
+        let ours = self.ours;
+        if ours > most + self.starts {
+            self.broken.push(format!("{ours} of weight in a UTC minute, {most} allowed"));
         }
-        if self.refusal_read_at.is_some_and(|at| sent > at) {
-            self.banned_until = now + 2 * MINUTE;
-            self.broken.push("a request after 429: banned".to_owned());
-            return Verdict::Banned { until: self.banned_until };
-        }
-        self.refused = true;
-        Verdict::TooMany { retry_after_s: (MINUTE - now.rem_euclid(MINUTE)) / 1_000 + 1 }
     }
 }

@@ -10,7 +10,7 @@ use crate::world::{Event, Own, World};
 impl World {
     pub(super) fn start(&mut self) {
         self.incarnation += 1;
-        self.exchange.rest.weights.forget_rolling();
+        self.exchange.rest.weights.started(self.now);
         self.oracle.started(&self.disk, &self.scenario);
         self.process = Some(Process::start(&self.scenario, &self.disk, self.now, self.skew));
         self.boot();
