@@ -106,7 +106,8 @@ impl Lookout {
     /// A name trades: it stood in a ticker of this market.
     pub fn heard(&mut self, name: &str, table: &SymbolTable) {
         let is_followed = table.get_listed(name).is_some_and(|id| self.followed.contains(&id));
-        self.has_news |= !is_followed && !self.passed_over.contains(name);
+        let is_news = !is_followed && !self.passed_over.contains(name);
+        self.has_news |= is_news && !mutated!(NewsUnheard);
     }
 
     /// `!contractInfo` told of a contract. Those of the other market are passed over. Gives the

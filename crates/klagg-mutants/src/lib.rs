@@ -73,6 +73,8 @@ mutants! {
     BufferStale "a snapshot lacks what the one before it changed of closed klines",
     FailedCommitForgotten "rows of a failed commit are dropped",
     ListingNotFollowed "what is listed while it runs gets a number and is not followed",
+    NewsUnheard "what is listed is found when the list is looked at next, whatever is told of it",
+    SettledUnpaid "confirmation of settled minutes spends what is for everything",
     LastMinutesForgotten "the last minutes of a symbol that has ended are not confirmed",
 }
 

@@ -11,6 +11,7 @@ mod doubt;
 mod fills;
 mod followed;
 mod lacking;
+mod listed;
 mod numbers;
 mod open;
 mod seam;
@@ -18,6 +19,7 @@ mod shown;
 mod silence;
 mod slots;
 mod sockets;
+mod spending;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ use crate::oracle::seam::Seam;
 use crate::oracle::silence::Signs;
 use crate::oracle::slots::Slots;
 use crate::oracle::sockets::Sockets;
+use crate::oracle::spending::Spending;
 use crate::outcome::{Rule, Violation, fingerprint};
 use crate::plan::Plan;
 use crate::process::Process;
@@ -80,6 +83,9 @@ pub(crate) struct Oracle {
     /// By symbol number: since when this process follows it.
     followed_at: BTreeMap<SymbolId, Millis>,
     followings: Followings,
+    spending: Spending,
+    /// Up to when new listings were looked at.
+    listings_seen_at: Millis,
     confirmed: u64,
     closed: u64,
 }
@@ -106,6 +112,8 @@ impl Oracle {
             changes: Vec::new(),
             followed_at: BTreeMap::new(),
             followings: Followings::default(),
+            spending: Spending::default(),
+            listings_seen_at: scenario.start,
             confirmed: 0,
             closed: 0,
         }
@@ -148,6 +156,7 @@ impl Oracle {
         (self.cursor, self.slow_cursor) = (0, 0);
         self.said.clear();
         self.followed_at.clear();
+        self.spending = Spending::default();
         // Numbers that never reached the disk were never anybody's.
         self.listings.truncate(disk.symbols.len());
         self.numbers_must_mean_what_they_meant(disk, scenario);

@@ -258,7 +258,8 @@ impl BackfillCore {
         match &mut self.settled_weight {
             Some(budget) => budget.set_limit(limit),
             none if limit >= WeightBudget::LIMIT_MIN => {
-                *none = Some(WeightBudget::new(limit, SETTLED_PERCENT));
+                let percent = if mutated!(SettledUnpaid) { 80 } else { SETTLED_PERCENT };
+                *none = Some(WeightBudget::new(limit, percent));
             }
             None => {}
         }

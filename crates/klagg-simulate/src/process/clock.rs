@@ -25,6 +25,11 @@ impl Clock {
         Self { boot: now, skew, stood_still: 0, offset: 0 }
     }
 
+    /// When it began to count.
+    pub(crate) const fn since(&self) -> Millis {
+        self.boot
+    }
+
     pub(crate) fn stand_still(&mut self, millis: Millis) {
         self.stood_still += millis;
     }

@@ -108,6 +108,10 @@ impl World {
     }
 
     fn ask_for(&mut self, request: &Request) {
+        if let Some(process) = &self.process {
+            let elapsed = process.clock.elapsed(self.now);
+            self.oracle.asked_for(elapsed, request, (process, &self.scenario));
+        }
         let name = request.name.to_string();
         let ask = match request.what {
             What::Klines(page) => Ask::Klines {

@@ -62,6 +62,8 @@ impl World {
         let mut hash = self.hash;
         self.oracle.published(self.now, klines, process, &self.scenario, &mut hash);
         self.hash = hash;
+        let of = (process, &self.scenario, &self.plan);
+        self.oracle.new_symbols_are_on_the_page(self.now, of);
         self.oracle.broken(&mut self.exchange.broken);
     }
 

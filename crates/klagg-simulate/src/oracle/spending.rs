@@ -1,0 +1,55 @@
+//! What the confirmation of settled minutes spends: a tenth of the exchange's limit at most, in any
+//! minute.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use klagg_backfill::{Request, What};
+use klagg_kline::{KlineStatus, Period, UnixMillis};
+
+use crate::market::MINUTE;
+use crate::oracle::Oracle;
+use crate::outcome::Rule;
+use crate::process::Process;
+use crate::scenario::Scenario;
+
+/// The part of the limit, in percent.
+const SETTLED_PERCENT: u32 = 10;
+
+/// What was asked for within the last minute by the time of the process.
+#[derive(Debug, Default)]
+pub(super) struct Spending {
+    settled: VecDeque<(Duration, u32)>,
+}
+
+impl Oracle {
+    /// The process asks for something. A page of minutes that are all closed, none of them
+    /// confirmed or in doubt, is confirmation.
+    pub(crate) fn asked_for(
+        &mut self,
+        now: Duration,
+        request: &Request,
+        (process, scenario): (&Process, &Scenario),
+    ) {
+        let What::Klines(page) = request.what else { return };
+        let history = &process.gateway.history;
+        let is_closed = |open: &UnixMillis| {
+            let record = history.get(request.symbol, 0, *open);
+            record.is_some_and(|record| record.status == KlineStatus::Closed)
+        };
+        let next = |open: &UnixMillis| Some(open.plus(MINUTE)).filter(|&next| next < page.until);
+        let mut minutes = std::iter::successors(Some(page.from), next);
+        if page.period != Period::M1 || !minutes.all(|open| is_closed(&open)) {
+            return;
+        }
+        let spent = &mut self.spending.settled;
+        spent.retain(|&(at, _)| now.saturating_sub(at) < Duration::from_mins(1));
+        spent.push_back((now, request.weight()));
+        let sum: u32 = spent.iter().map(|&(_, weight)| weight).sum();
+        let most = scenario.weight_limit * SETTLED_PERCENT / 100;
+        if sum > most {
+            let what = format!("{sum} of weight for settled minutes within one, {most} allowed");
+            self.violated(Rule::O4, what);
+        }
+    }
+}
