@@ -90,11 +90,13 @@ pub enum Kind {
     /// No fault: the stream carries fills one by one, not aggregates, and beside them prints of no
     /// order book.
     RawFills,
+    /// No fault: klines of weeks and months are kept, around the turn of one.
+    LongPeriods,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Disconnect,
         Self::HalfOpen,
         Self::NoConnect,
@@ -133,6 +135,7 @@ impl Kind {
         Self::Watched,
         Self::ShortMessages,
         Self::RawFills,
+        Self::LongPeriods,
     ];
 }
 
@@ -148,6 +151,7 @@ impl Kind {
                 | Self::Watched
                 | Self::ShortMessages
                 | Self::RawFills
+                | Self::LongPeriods
         )
     }
 }

@@ -32,8 +32,6 @@ use crate::process::workers::{Command, Worker};
 use crate::process::writer::Writer;
 use crate::scenario::Scenario;
 
-/// Most symbols of a run, tombstones included.
-pub(crate) const SYMBOLS_MAX: usize = 24;
 /// Changes that the history's log remembers: few, so that a writer that stands still loses them.
 const LOG_CAPACITY: usize = 200;
 
@@ -85,12 +83,13 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn start(scenario: &Scenario, disk: &Disk, now: Millis, skew: Millis) -> Self {
         let entries = disk.symbols.iter().map(klagg_backfill::entry).collect();
-        let index = SymbolIndex::from_entries(entries, SYMBOLS_MAX).expect("the store is in order");
+        let symbols_max = scenario.symbols_max;
+        let index = SymbolIndex::from_entries(entries, symbols_max).expect("the store is in order");
         let is_raw = scenario.is_raw;
         let engine = EngineConfig {
             periods: scenario.periods.clone(),
             workers: scenario.workers,
-            symbols_max: SYMBOLS_MAX,
+            symbols_max,
             queue_batches: 1,
             batch_trades: 1,
             close_grace_ms: 500,
@@ -104,7 +103,7 @@ impl Process {
         };
         let history = history(HistoryConfig {
             periods: scenario.periods.clone(),
-            symbols_max: SYMBOLS_MAX,
+            symbols_max,
             capacity: scenario.capacity.clone(),
             log_capacity: LOG_CAPACITY,
         })
@@ -114,7 +113,7 @@ impl Process {
             cadence: millis(scenario.gateway_cadence),
             worker_timeout: millis(scenario.gateway_cadence / 2),
             alarm_threshold: 3,
-            symbols_max: SYMBOLS_MAX,
+            symbols_max,
             periods: scenario.periods.clone(),
         };
         Self {

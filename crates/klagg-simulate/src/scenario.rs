@@ -50,8 +50,14 @@ pub(crate) struct Scenario {
     /// Symbols that people look at: their holes are filled trade by trade.
     pub(crate) watched: Vec<String>,
     pub(crate) listings: Vec<Listing>,
+    /// Most symbols, tombstones included.
+    pub(crate) symbols_max: usize,
 }
 
+/// Most symbols of a run, but where many are listed.
+const SYMBOLS_MAX: usize = 24;
+/// More at once are many.
+const FEW_LISTINGS: u32 = 6;
 /// 2026-01-05 00:00 UTC, a Monday: the runs are spread over the days around it.
 const MONDAY: Millis = 1_767_571_200_000;
 const HOUR: Millis = 60 * MINUTE;
@@ -63,8 +69,8 @@ impl Scenario {
         // a day, sometimes of a month, sees every period close.
         let day = random.between(0, 60) * 24 * HOUR;
         let hour = *random.pick(&[24, 24, 24, 1, 4, 8, 12]) * HOUR;
-        let start =
-            MONDAY + day + hour - random.between(1, 11) * MINUTE + random.between(0, 59_999);
+        let turn = MONDAY + day + hour;
+        let before = random.between(1, 11) * MINUTE - random.between(0, 59_999);
         let sets: [&[Period]; 5] = [
             &[Period::M1, Period::M5, Period::M15],
             &[Period::M1, Period::M3, Period::H1],
@@ -72,12 +78,14 @@ impl Scenario {
             &[Period::M1, Period::M5, Period::H1],
             &[Period::M1],
         ];
-        let periods =
-            PeriodSet::new(random.pick::<&[Period]>(&sets)).expect("each holds 1m, and none twice");
+        let of_plan = (turn, *random.pick::<&[Period]>(&sets));
+        let is_long = plan.has(Kind::LongPeriods);
+        let (turn, set) = if is_long { long_turn(seed) } else { of_plan };
+        let periods = PeriodSet::new(set).expect("each holds 1m, and none twice");
         let redundant = random.per_mille(400);
         let mut scenario = Self {
             seed,
-            start,
+            start: turn - before,
             capacity: (0..periods.len()).map(|at| if at == 0 { 30 } else { 8 }).collect(),
             periods,
             workers: index(random.between(1, 3)),
@@ -93,10 +101,24 @@ impl Scenario {
             is_raw: plan.has(Kind::RawFills),
             watched: Vec::new(),
             listings: Vec::new(),
+            symbols_max: SYMBOLS_MAX,
         };
         scenario.list(&mut random, plan);
+        scenario.widen(plan);
         scenario.watch(plan);
         scenario
+    }
+
+    /// What only some plans ask for, from numbers of its own.
+    fn widen(&mut self, plan: &Plan) {
+        let mut random = Random::new(self.seed, 0x5ce1);
+        let is_many = |fault: &Fault| fault.kind == Kind::Listing && fault.amount > FEW_LISTINGS;
+        if plan.faults.iter().any(is_many) {
+            self.symbols_max = index(random.between(16, 40));
+            // What is promised of all symbols takes as much weight for each as in the product.
+            let least = u32::try_from(10 * self.listings.len()).unwrap_or(0);
+            self.weight_limit = self.weight_limit.max(least);
+        }
     }
 
     fn watch(&mut self, plan: &Plan) {
@@ -166,7 +188,7 @@ impl Scenario {
                         pace: 3_000,
                         is_steady: false,
                     };
-                    terms.extend((0..fault.amount.clamp(1, 6)).map(new));
+                    terms.extend((0..fault.amount.clamp(1, 20)).map(new));
                 }
                 Kind::Delisting | Kind::Relisting if old > 1 => {
                     let which = 1 + fault.target as usize % (old - 1);
@@ -193,6 +215,13 @@ impl Scenario {
             }
         }
     }
+}
+
+/// The turn of a week or of a month, and periods that end there.
+fn long_turn(seed: u64) -> (Millis, &'static [Period]) {
+    // Mondays, and the first days of February and March.
+    let days = *Random::new(seed, 0x5ce2).pick(&[7, 21, 27, 27, 55]);
+    (MONDAY + days * 24 * HOUR, &[Period::M1, Period::D1, Period::W1, Period::Mo1])
 }
 
 fn index(number: i64) -> usize {

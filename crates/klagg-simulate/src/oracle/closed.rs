@@ -148,7 +148,9 @@ impl Oracle {
     ) -> bool {
         let mut minutes = Vec::new();
         let mut ways = 1_usize;
-        let mut minute = open;
+        // Before its first trade a listing has no minutes: a month would have thousands.
+        let first = listing.first_time().unwrap_or(open);
+        let mut minute = open.max(first - first.rem_euclid(MINUTE));
         while minute < until {
             let end = minute + MINUTE;
             let accepted = self.accepted.get(&(symbol, Period::M1, minute)).map(truth_of);

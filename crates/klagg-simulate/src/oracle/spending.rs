@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use klagg_backfill::{Request, What};
+use klagg_binance::Priority;
 use klagg_kline::{KlineStatus, Period, UnixMillis};
 
 use crate::market::MINUTE;
@@ -31,7 +32,10 @@ impl Oracle {
         request: &Request,
         (process, scenario): (&Process, &Scenario),
     ) {
-        let What::Klines(page) = request.what else { return };
+        // What a start waits for is urgent, and history that can wait is neither.
+        let (Priority::Normal, What::Klines(page)) = (request.priority, &request.what) else {
+            return;
+        };
         let history = &process.gateway.history;
         let is_closed = |open: &UnixMillis| {
             let record = history.get(request.symbol, 0, *open);

@@ -5,6 +5,9 @@ use crate::plan::{Fault, Kind};
 use crate::random::Random;
 use crate::scenario::{FAULTS_FROM, FAULTS_UNTIL};
 
+/// A worker that breaks so often in a row is given up.
+const DEATHS: Millis = 7;
+
 /// How a kind is drawn.
 struct Draw {
     /// Times in a plan at most, at full intensity.
@@ -49,7 +52,9 @@ const fn of(kind: Kind) -> Draw {
         Kind::HeldSymbol => draw(3, 1_000, 40_000),
         Kind::Failing => draw(3, 200, 9_000),
         // Drawn by themselves.
-        Kind::Steady | Kind::Watched | Kind::ShortMessages | Kind::RawFills => draw(0, 0, 0),
+        Kind::Steady | Kind::Watched | Kind::ShortMessages | Kind::RawFills | Kind::LongPeriods => {
+            draw(0, 0, 0)
+        }
     }
 }
 
@@ -74,6 +79,7 @@ pub(super) fn faults(seed: u64) -> Vec<Fault> {
         }
     }
     faults.extend(besides(seed));
+    faults.extend(seldom(seed));
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -92,6 +98,41 @@ fn besides(seed: u64) -> impl Iterator<Item = Fault> {
         let target = u32::try_from(random.below(1 << 16)).unwrap_or(0);
         random.per_mille(often).then_some(Fault { at: 0, kind, target, amount: 0 })
     })
+}
+
+/// What is seldom, or comes in bursts: from numbers of its own as well.
+fn seldom(seed: u64) -> Vec<Fault> {
+    let mut random = Random::new(seed, 0xfa19);
+    let mut faults = Vec::new();
+    let of = |random: &mut Random, (at, kind): (Millis, Kind), (least, most): (i64, i64)| Fault {
+        at,
+        kind,
+        target: u32::try_from(random.below(1 << 16)).unwrap_or(0),
+        amount: u32::try_from(random.between(least, most)).unwrap_or(0),
+    };
+    if random.per_mille(80) {
+        // The clock is another one at the next start, ours or not.
+        for _ in 0..=random.below(2) {
+            let at = moment(&mut random, Kind::Crash);
+            faults.push(of(&mut random, (at, Kind::Skew), (0, 7_200_000)));
+            let at = moment(&mut random, Kind::Crash);
+            faults.push(of(&mut random, (at, Kind::Crash), (100, 40_000)));
+        }
+    }
+    if random.per_mille(60) {
+        let first = moment(&mut random, Kind::WorkerDeath);
+        let first = of(&mut random, (first, Kind::WorkerDeath), (0, 0));
+        let step = random.between(50, 5_000);
+        faults.extend((0..DEATHS).map(|number| Fault { at: first.at + number * step, ..first }));
+    }
+    if random.per_mille(60) {
+        let at = moment(&mut random, Kind::Listing);
+        faults.push(of(&mut random, (at, Kind::Listing), (4, 20)));
+    }
+    if random.per_mille(100) {
+        faults.push(of(&mut random, (0, Kind::LongPeriods), (0, 0)));
+    }
+    faults
 }
 
 /// When: anywhere, or close to the turn of a minute, where most of what can be wrong is decided.

@@ -60,7 +60,8 @@ impl World {
         for listing in &self.scenario.listings {
             let is_listed = listing.terms.listed_at < self.now - REPAIRED_WITHIN;
             let name = &listing.terms.name;
-            if is_listed && !self.oracle.is_numbered(&self.scenario, listing) {
+            let has_room = process.index.load().iter().count() < self.scenario.symbols_max;
+            if is_listed && has_room && !self.oracle.is_numbered(&self.scenario, listing) {
                 return late(format!("{name} trades and has no number"));
             }
             let has_ended = listing.terms.ends_at < self.now - REPAIRED_WITHIN;
@@ -150,9 +151,8 @@ impl World {
         let process = self.process.as_ref()?;
         let kept = self.scenario.capacity[index];
         let newest = process.gateway.history.last(symbol, index)?.kline.open_time;
-        let is_kept = period
-            .fixed_millis()
-            .is_some_and(|millis| newest.since(open) < i64::try_from(kept).unwrap_or(0) * millis);
+        let later = |at: &UnixMillis| Some(period.next_open_time(*at)).filter(|at| *at <= newest);
+        let is_kept = std::iter::successors(Some(open), later).count() <= kept;
         let shown = process.gateway.history.get(symbol, index, open).map(|record| record.status);
         (is_kept && shown != Some(KlineStatus::Confirmed))
             .then(|| format!("is {shown:?} in the history"))

@@ -72,7 +72,8 @@ impl World {
             | Kind::Steady
             | Kind::Watched
             | Kind::ShortMessages
-            | Kind::RawFills => {}
+            | Kind::RawFills
+            | Kind::LongPeriods => {}
         }
     }
 
