@@ -79,7 +79,31 @@ impl Oracle {
         let Some(missing) = listing.aggregates.iter().find(in_it) else {
             return is_flat && self.stands_at_the_newest_known((symbol, listing), scenario, kline);
         };
-        self.was_unknown((symbol, listing), scenario, missing, until)
+        let known = if kline.has_ids() {
+            listing.place(last)
+        } else {
+            listing.place(missing.id).and_then(|at| at.checked_sub(1))
+        };
+        let known = known.map(|at| &listing.aggregates[at]);
+        !self.was_told_since(known, (symbol, missing), scenario, until)
+            && self.was_unknown((symbol, listing), scenario, missing, until)
+    }
+
+    /// Whether a cut was told of between a known aggregate and the close of the minute until
+    /// `until`, or the worker broke, in which what is missing may have been lost.
+    fn was_told_since(
+        &self,
+        known: Option<&Aggregate>,
+        (symbol, missing): (SymbolId, &Aggregate),
+        scenario: &Scenario,
+        until: Millis,
+    ) -> bool {
+        let Some(&number) = self.listings.get(symbol.index()) else { return false };
+        let feed = symbol.index() % scenario.connections;
+        let place = known.map_or(0, |of| self.arrivals.place(number, of.id));
+        let closed_at = self.arrivals.reached(feed, until + GRACE);
+        self.arrivals.was_cut_between(feed, (place, closed_at))
+            || self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent)
     }
 
     /// Whether nobody could know of an aggregate, or of one after it, when the minute until `until`
@@ -119,12 +143,9 @@ impl Oracle {
             return false;
         };
         let Some(missing) = before.get(known + 1) else { return false };
-        let feed = symbol.index() % scenario.connections;
-        let place = self.arrivals.place(number, before[known].id);
-        let closed_at = self.arrivals.reached(feed, until + GRACE);
-        let is_told = self.arrivals.was_cut_between(feed, (place, closed_at))
-            || self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent);
-        !is_told && self.was_unknown((symbol, listing), scenario, missing, until)
+        let of = (symbol, missing);
+        !self.was_told_since(Some(&before[known]), of, scenario, until)
+            && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 
     /// What a minute of fills may have closed as, if its official kline came before anybody saw it.
