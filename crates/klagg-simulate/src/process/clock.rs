@@ -16,13 +16,15 @@ pub(crate) struct Clock {
     skew: Millis,
     /// How long it stood still since the start.
     stood_still: Millis,
+    /// When it went on each time, and for how long it had stood still.
+    pauses: Vec<(Millis, Millis)>,
     /// Exchange minus ours.
     offset: Millis,
 }
 
 impl Clock {
     pub(crate) const fn start(now: Millis, skew: Millis) -> Self {
-        Self { boot: now, skew, stood_still: 0, offset: 0 }
+        Self { boot: now, skew, stood_still: 0, pauses: Vec::new(), offset: 0 }
     }
 
     /// When it began to count.
@@ -30,13 +32,20 @@ impl Clock {
         self.boot
     }
 
-    pub(crate) fn stand_still(&mut self, millis: Millis) {
+    /// It stands still from `now` on for so long.
+    pub(crate) fn stand_still(&mut self, now: Millis, millis: Millis) {
         self.stood_still += millis;
+        self.pauses.push((now + millis, millis));
     }
 
-    /// Whether it ever stood still: then what is due by its time comes late for the world.
+    /// Whether it ever stood still.
     pub(crate) const fn has_stood_still(&self) -> bool {
         self.stood_still > 0
+    }
+
+    /// How long it has stood still since: so late may come what is due by its time.
+    pub(crate) fn stood_still_since(&self, since: Millis) -> Millis {
+        self.pauses.iter().filter(|&&(until, _)| until > since).map(|&(_, millis)| millis).sum()
     }
 
     pub(crate) fn elapsed(&self, now: Millis) -> Duration {

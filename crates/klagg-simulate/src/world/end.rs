@@ -3,6 +3,7 @@
 use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
 
 use crate::agenda::Millis;
+use crate::exchange::CUT_AGE;
 use crate::market::{Listing, MINUTE, Terms};
 use crate::outcome::{Rule, Violation};
 use crate::plan::Fault;
@@ -14,6 +15,8 @@ use crate::world::World;
 const FEED_WELL_WITHIN: Millis = 60_000;
 /// A trade is on its way for no longer, where nothing is wrong.
 const UNDER_WAY_MAX: Millis = 5_000;
+/// Sockets are replaced so long before the exchange cuts them, and longer.
+const STOOD_STILL_MAX: Millis = 10_000;
 /// A doubtful minute is repaired within this.
 const REPAIRED_WITHIN: Millis = 65_000;
 /// All doubtful minutes of all symbols are, once the exchange answers again.
@@ -49,9 +52,10 @@ impl World {
             return late("the process does not run, long after all is well".to_owned());
         };
         let well = (self.scenario.start + QUIET_FROM + FEED_WELL_WITHIN, self.now - UNDER_WAY_MAX);
-        // Where the canary pauses, sockets are replaced for its silence; and who stood still for a
-        // tenth of a socket's whole life is too late to replace it.
-        let is_steady = self.scenario.is_steady && !process.clock.has_stood_still();
+        // Where the canary pauses, sockets are replaced for its silence; and who stood still for long
+        // during the life of a socket is too late to replace it.
+        let stood_still = process.clock.stood_still_since(well.0 - CUT_AGE);
+        let is_steady = self.scenario.is_steady && stood_still <= STOOD_STILL_MAX;
         for &symbol in process.followed.iter().filter(|_| is_steady) {
             if let Some(lost) = self.oracle.lost_between(&self.scenario, symbol, well) {
                 return late(format!("trade {lost} of {symbol} was lost while all was well"));

@@ -83,7 +83,7 @@ impl World {
             && self.now >= process.suspended_until
         {
             process.suspended_until = until;
-            process.clock.stand_still(until - self.now);
+            process.clock.stand_still(self.now, until - self.now);
         }
     }
 
