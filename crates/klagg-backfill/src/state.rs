@@ -237,7 +237,9 @@ impl SymbolState {
                 self.cache[source].range(open..until).map(|of| of.1).collect();
             return Kline::rollup(open, children);
         }
-        if !self.held.of(source).covers(open, until) {
+        // What opens before the first one ever is nothing to wait for.
+        let from = self.first_ever[source].map_or(open, |first| open.max(first));
+        if !self.held.of(source).covers(from, until) {
             return None;
         }
         let period = self.periods.get(source);

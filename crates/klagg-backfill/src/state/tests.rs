@@ -306,3 +306,22 @@ fn a_page_of_the_first_day_reaches_to_the_oldest_kline_known_if_what_lies_betwee
     state.take_page(0, &asked[0], reply(&asked[0], listed), &wanted).unwrap();
     assert_eq!(state.plan(&wanted, 0), [], "what it brought tells that nothing is older");
 }
+
+#[test]
+fn the_first_week_and_month_of_a_symbol_are_folded_from_its_days() {
+    let periods = PeriodSet::new(&[Period::M1, Period::D1, Period::W1, Period::Mo1]).unwrap();
+    let stored = vec![None; periods.len()];
+    // The last half hour of a month that ended with a week: the first of June 2026 is a Monday.
+    let until = UnixMillis(1_780_272_000_000);
+    let listed = until.plus(-30 * 60_000);
+    let first_day = Period::D1.open_time(listed);
+    let mut state = SymbolState::new(SymbolId(0), "X".into(), first_day, &periods);
+    let wanted = wanted(&periods, &stored, first_day, Depth::Full);
+    let page = Page { period: Period::M1, from: listed.plus(-60_000), until, klines: 31 };
+    let confirmed = state.take_page(0, &page, reply(&page, listed), &wanted).unwrap();
+    for (index, period) in [(1, Period::D1), (2, Period::W1), (3, Period::Mo1)] {
+        let part = confirmed.iter().find(|part| part.index == index).expect("it is folded");
+        let official = official(period, period.open_time(listed), listed);
+        assert_eq!(part.klines, Vec::from_iter(official), "{period}");
+    }
+}

@@ -47,3 +47,25 @@ fn a_name_listed_anew_ends_what_can_be_asked_of_the_listing_before_it() {
     ];
     holds(39_111_453, &faults);
 }
+
+#[test]
+fn a_symbol_that_ended_while_the_process_stood_still_is_confirmed_up_to_its_end() {
+    let faults = [
+        fault(0, Kind::LongPeriods, 17_139, 0),
+        fault(299_982, Kind::Suspend, 16_830, 82_461),
+        fault(305_398, Kind::Disconnect, 46_618, 0),
+        fault(380_000, Kind::Delisting, 34_901, 223_487),
+    ];
+    holds(39_700_409, &faults);
+}
+
+#[test]
+fn the_week_of_a_symbol_that_ends_within_it_is_confirmed_with_its_last_day() {
+    let faults = [
+        fault(0, Kind::LongPeriods, 17_139, 0),
+        fault(299_982, Kind::Suspend, 16_830, 82_461),
+        fault(305_398, Kind::Disconnect, 46_618, 0),
+        fault(405_466, Kind::Relisting, 34_901, 223_487),
+    ];
+    holds(39_700_409, &faults);
+}
