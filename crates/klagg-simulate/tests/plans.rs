@@ -12,6 +12,8 @@ mod ended;
 mod open;
 #[path = "plans/silence.rs"]
 mod silence;
+#[path = "plans/spent.rs"]
+mod spent;
 
 use klagg_simulate::{Fault, Kind, Plan, fault, run};
 

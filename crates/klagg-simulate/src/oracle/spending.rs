@@ -1,12 +1,16 @@
 //! What the confirmation of settled minutes spends: a tenth of the exchange's limit at most, in any
 //! minute.
+//!
+//! The first such page of a symbol is not counted, nor where it is asked for again: what was added
+//! while the process runs has a pass over its history, and that may be of it
+//! (`the_history_of_many_listings_is_no_confirmation`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use klagg_backfill::{Request, What};
 use klagg_binance::Priority;
-use klagg_kline::{KlineStatus, Period, UnixMillis};
+use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
 
 use crate::market::MINUTE;
 use crate::oracle::Oracle;
@@ -21,6 +25,8 @@ const SETTLED_PERCENT: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Spending {
     settled: VecDeque<(Duration, u32)>,
+    /// By symbol: where the first page began.
+    first: BTreeMap<SymbolId, UnixMillis>,
 }
 
 impl Oracle {
@@ -46,7 +52,10 @@ impl Oracle {
         if page.period != Period::M1 || !minutes.all(|open| is_closed(&open)) {
             return;
         }
-        let spent = &mut self.spending.settled;
+        let Spending { settled: spent, first } = &mut self.spending;
+        if *first.entry(request.symbol).or_insert(page.from) == page.from {
+            return;
+        }
         spent.retain(|&(at, _)| now.saturating_sub(at) < Duration::from_mins(1));
         spent.push_back((now, request.weight()));
         let sum: u32 = spent.iter().map(|&(_, weight)| weight).sum();
