@@ -176,3 +176,51 @@ impl Weights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a second before the turn of a minute.
+    const NOW: Millis = 10 * MINUTE - 500;
+
+    fn refused() -> Weights {
+        let mut weights = Weights::new(100);
+        weights.foreign(NOW, 100);
+        assert_eq!(weights.charge(NOW, NOW, 1), Verdict::TooMany { retry_after_s: 1 });
+        weights.read(NOW, false);
+        weights
+    }
+
+    #[test]
+    fn a_refusal_is_to_be_obeyed_beyond_the_turn_of_its_minute() {
+        let mut weights = refused();
+        weights.charge(NOW + 900, NOW + 900, 1);
+        assert_eq!(weights.broken.len(), 1, "{:?}", weights.broken);
+        let mut weights = refused();
+        weights.charge(NOW + 1_000, NOW + 1_000, 1);
+        assert!(weights.broken.is_empty(), "{:?}", weights.broken);
+    }
+
+    #[test]
+    fn a_process_that_starts_within_a_ban_may_find_it_once() {
+        let mut weights = Weights::new(100);
+        weights.ban(NOW + MINUTE);
+        weights.started(NOW);
+        weights.charge(NOW + 10, NOW, 1);
+        assert!(weights.broken.is_empty(), "{:?}", weights.broken);
+        weights.charge(NOW + 20, NOW, 1);
+        assert_eq!(weights.broken.len(), 1, "{:?}", weights.broken);
+    }
+
+    #[test]
+    fn a_start_does_not_give_back_what_was_spent_in_the_minute_of_the_exchange() {
+        let mut weights = Weights::new(100);
+        weights.charge(NOW, NOW, 80);
+        weights.started(NOW);
+        weights.charge(NOW + 1, NOW, 1);
+        assert!(weights.broken.is_empty(), "the first request is sent before anything is known");
+        weights.charge(NOW + 2, NOW, 1);
+        assert_eq!(weights.broken.len(), 1, "{:?}", weights.broken);
+    }
+}

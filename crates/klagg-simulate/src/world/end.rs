@@ -52,8 +52,8 @@ impl World {
             return late("the process does not run, long after all is well".to_owned());
         };
         let well = (self.scenario.start + QUIET_FROM + FEED_WELL_WITHIN, self.now - UNDER_WAY_MAX);
-        // Where the canary pauses, sockets are replaced for its silence; and who stood still for long
-        // during the life of a socket is too late to replace it.
+        // Where the canary pauses, sockets are replaced for its silence; and who stood still for
+        // long during the life of a socket is too late to replace it.
         let stood_still = process.clock.stood_still_since(well.0 - CUT_AGE);
         let is_steady = self.scenario.is_steady && stood_still <= STOOD_STILL_MAX;
         for &symbol in process.followed.iter().filter(|_| is_steady) {
