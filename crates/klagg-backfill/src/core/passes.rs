@@ -240,6 +240,12 @@ impl BackfillCore {
             if let Some(state) = self.states.get(&pass.symbol) {
                 let wanted = self.wanted(state, pass.depth, now);
                 let pages = state.plan(&wanted, index);
+                if state.lacks_newest(&pages, self.settled(now)) {
+                    pass.failed += 1;
+                    pass.planned = pass.order.len();
+                    pass.later = Indexes::NONE;
+                    break;
+                }
                 pass.is_probe = state.may_be_new(&pages);
                 pass.index = index;
                 pass.waiting.extend(state.newest_if_new(pages));

@@ -43,6 +43,13 @@ impl SymbolState {
         first_day && (self.is_unknown() || self.telling(pages) < pages.len())
     }
 
+    /// Whether nobody could tell why a page came empty: no kline is known, and the newest ones, by
+    /// which some will be, are left to somebody else. These come first.
+    pub(crate) fn lacks_newest(&self, pages: &[Page], settled: UnixMillis) -> bool {
+        let is_older = |page: &Page| page.until < page.period.open_time(settled);
+        self.is_unknown() && pages.iter().any(|of| self.may_begin_late(of) && is_older(of))
+    }
+
     /// Of a symbol that may have been listed just now, only the newest page; of others, no page
     /// of the first day but its newest one. Older ones may lie before the listing: were they
     /// answered first, empty as they are, nobody could tell why.

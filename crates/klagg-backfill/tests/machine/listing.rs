@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use klagg_backfill::{Event, Notice, SymbolSpec, What};
-use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+use klagg_kline::{Kline, KlineStatus, Period, SymbolId, UnixMillis};
 
-use crate::world::{MINUTE, World, config};
+use crate::world::{MINUTE, World, config, kline};
 
 const OLD: SymbolId = SymbolId(0);
 const NEW: SymbolId = SymbolId(1);
@@ -179,4 +179,33 @@ fn a_symbol_that_ended_while_our_clock_stood_still_is_confirmed_up_to_the_time_o
     world.run_to(Duration::from_mins(6), |world| world.is_confirmed(OLD, last));
     world.run_until(world.local + Duration::from_mins(6));
     assert!(!world.is_confirmed(OLD, last.plus(MINUTE)), "and no further");
+}
+
+#[test]
+fn what_lies_before_the_newest_minutes_of_an_unknown_symbol_is_not_asked_for_before_these_came() {
+    let mut config = config(&[Period::M1], &[300]);
+    config.tick = Duration::from_secs(5);
+    config.audit_cadence = Duration::from_hours(24);
+    let mut world = World::new(config, 1, 2_400);
+    world.run_to_confirming();
+    // A minute after midnight: the day of the listing is over.
+    world.run_until(world.local + Duration::from_hours(12));
+    let listed = Period::D1.open_time(world.exchange()).plus(-10 * MINUTE);
+    world.listed.insert(NEW, listed);
+    let odd = Period::M1.open_time(world.exchange()).plus(-MINUTE);
+    let other = Kline { open_time: odd.plus(1), ..kline(Period::M1, odd) };
+    world.official.insert((NEW, Period::M1, odd), other);
+    let (name, first_open_time) = ("NEW".into(), Period::D1.open_time(listed));
+    world.tell(Event::Added(vec![SymbolSpec { id: NEW, name, first_open_time, is_listed: true }]));
+    world.run_until(world.local + Duration::from_mins(1));
+    let asked = world.granted.iter().filter(|of| of.request.symbol == NEW);
+    let ends: Vec<_> = asked
+        .filter_map(|of| match of.request.what {
+            What::Klines(page) => Some(page.until),
+            _ => None,
+        })
+        .collect();
+    assert!(!ends.is_empty() && ends.iter().all(|end| *end > listed), "{ends:?}");
+    world.official.clear();
+    world.run_to(Duration::from_mins(2), |world| world.is_confirmed(NEW, listed));
 }

@@ -87,3 +87,32 @@ fn a_symbol_that_ended_while_the_process_stood_still_is_confirmed_up_to_its_end(
     ];
     holds(30_040_533, &faults);
 }
+
+#[test]
+fn odd_pages_of_a_symbol_of_which_nothing_is_known_put_off_none_of_its_newest_minutes() {
+    let faults = [
+        fault(0, Kind::Watched, 39_934, 0),
+        fault(0, Kind::ShortMessages, 5_948, 0),
+        fault(9_402, Kind::WorkerStall, 59_745, 31_345),
+        fault(87_561, Kind::Held, 31_452, 1_283),
+        fault(93_089, Kind::WorkerDeath, 6_482, 0),
+        fault(96_902, Kind::RestErrors, 52_808, 57_988),
+        fault(114_251, Kind::NoConnect, 30_931, 33_986),
+        fault(118_747, Kind::Crash, 40_725, 3_568),
+        fault(183_305, Kind::Duplicates, 38_623, 12_886),
+        fault(202_364, Kind::StoreFull, 7_572, 23_626),
+        fault(206_486, Kind::Relisting, 8_457, 122_951),
+        fault(232_638, Kind::HalfOpen, 32_577, 696),
+        fault(243_660, Kind::Listing, 43_897, 1),
+        fault(249_636, Kind::SilentAll, 40_857, 31_103),
+        fault(251_212, Kind::Suspend, 44_487, 80_023),
+        fault(269_033, Kind::Disconnect, 22_962, 0),
+        fault(300_516, Kind::Banned, 12_963, 63_336),
+        fault(336_766, Kind::Listing, 2_185, 1),
+        fault(339_521, Kind::WorkerStall, 32_863, 3_861),
+        fault(349_557, Kind::RestTimeouts, 63_168, 78_308),
+        fault(359_803, Kind::Crash, 54_998, 3_861),
+        fault(406_840, Kind::WrongPages, 2_917, 48_551),
+    ];
+    holds(30_117_363, &faults);
+}
