@@ -71,6 +71,7 @@ mutants! {
     GraceTooLong "a minute in which nothing follows stays open for long after its end",
     SilenceForever "a socket over which nothing comes is kept",
     BufferStale "a snapshot lacks what the one before it changed of closed klines",
+    RevisionStays "a kline is replaced by other values, and its revision stays",
     FailedCommitForgotten "rows of a failed commit are dropped",
     ListingNotFollowed "what is listed while it runs gets a number and is not followed",
     NewsUnheard "what is listed is found when the list is looked at next, whatever is told of it",

@@ -75,8 +75,8 @@ pub(crate) struct Oracle {
     cursor: u64,
     /// Where a reader stands that looks so seldom that it is overtaken.
     slow_cursor: u64,
-    /// What this process has said of each kline: its status, its revision.
-    said: BTreeMap<Place, (KlineStatus, u32)>,
+    /// What this process has said last of each kline.
+    said: BTreeMap<Place, KlineRecord>,
     /// Closed klines that lack trades which nobody could know of, as they were shown.
     accepted: BTreeMap<Place, Kline>,
     changes: Vec<ChangedKline>,
@@ -304,15 +304,20 @@ impl Oracle {
         self.slow_cursor = cursor.next;
     }
 
+    /// A kline never falls in its status or its revision, and never has other values than it was
+    /// said to have, unless its revision rises.
     fn must_not_fall(&mut self, place: Place, record: &KlineRecord) {
-        let now = (record.status, record.revision);
-        let said = self.said.insert(place, now);
-        if let Some(said) = said
-            && now < said
-        {
-            let (symbol, period, open_time) = place;
-            let what = format!("{period} {open_time} of {symbol} fell from {said:?} to {now:?}");
+        let Some(said) = self.said.insert(place, *record) else { return };
+        let (symbol, period, open_time) = place;
+        let rank = |of: &KlineRecord| (of.status, of.revision);
+        if rank(record) < rank(&said) || record.revision < said.revision {
+            let (before, now) = (rank(&said), rank(record));
+            let what = format!("{period} {open_time} of {symbol} fell from {before:?} to {now:?}");
             self.violated(Rule::O3, what);
+        } else if record.revision == said.revision && !record.kline.same_values(&said.kline) {
+            let (before, now) = (truth_of(&said.kline), truth_of(&record.kline));
+            let what = format!("{period} {open_time} of {symbol} was {before:?}, is now {now:?}");
+            self.violated(Rule::O3, what + ", and its revision is the same");
         }
     }
 

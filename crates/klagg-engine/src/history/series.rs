@@ -98,6 +98,9 @@ impl Series {
             Some(_) if mutated!(StatusMayFall) => *record,
             None => *record,
             Some(held) => match record.superseding(held) {
+                Some(better) if mutated!(RevisionStays) => {
+                    KlineRecord { revision: held.revision, ..better }
+                }
                 Some(better) => better,
                 None => return Applied::Unchanged,
             },
