@@ -6,6 +6,7 @@
 mod acknowledged;
 mod arrivals;
 mod calm;
+mod changes;
 mod closed;
 mod doubt;
 mod fills;
@@ -24,7 +25,7 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-use klagg_engine::{ChangeCursor, ChangedKline};
+use klagg_engine::ChangedKline;
 use klagg_gateway::GlobalKlines;
 use klagg_kline::{Kline, KlineRecord, KlineStatus, Period, SymbolId, Trade, UnixMillis};
 use klagg_store::Batch;
@@ -48,9 +49,6 @@ use crate::process::Process;
 use crate::random::mix;
 use crate::scenario::Scenario;
 use crate::truth::{Truth, official};
-
-/// Snapshots between two looks of a reader that is slow: minutes.
-const SLOW_READER: u64 = 400;
 
 /// A kline of a symbol: its number, the period, the open time.
 type Place = (SymbolId, Period, Millis);
@@ -252,7 +250,10 @@ impl Oracle {
         let cursor = process.gateway.history.changes_since(self.cursor, &mut changes, usize::MAX);
         self.must_not_skip(self.cursor, &cursor, changes.len());
         self.cursor = cursor.next;
-        if klines.sequence.is_multiple_of(SLOW_READER) {
+        if cursor.lost {
+            changes::everything_kept(process, &mut changes);
+        }
+        if klines.sequence.is_multiple_of(changes::SLOW_READER) {
             self.read_slowly(process);
         }
         for change in &changes {
@@ -285,39 +286,6 @@ impl Oracle {
             if let Some(record) = disk.get(key, row.record.kline.open_time) {
                 self.record(scenario, row.symbol, row.period, record);
             }
-        }
-    }
-
-    /// Who reads the changes gets every one, or is told that some were overtaken.
-    fn must_not_skip(&mut self, before: u64, cursor: &ChangeCursor, taken: usize) {
-        let passed = cursor.next - before;
-        if !cursor.lost && passed != taken as u64 {
-            self.violated(Rule::O3, format!("{taken} of {passed} changes were told, and no loss"));
-        }
-    }
-
-    fn read_slowly(&mut self, process: &Process) {
-        let mut changes = Vec::new();
-        let before = self.slow_cursor;
-        let cursor = process.gateway.history.changes_since(before, &mut changes, usize::MAX);
-        self.must_not_skip(before, &cursor, changes.len());
-        self.slow_cursor = cursor.next;
-    }
-
-    /// A kline never falls in its status or its revision, and never has other values than it was
-    /// said to have, unless its revision rises.
-    fn must_not_fall(&mut self, place: Place, record: &KlineRecord) {
-        let Some(said) = self.said.insert(place, *record) else { return };
-        let (symbol, period, open_time) = place;
-        let rank = |of: &KlineRecord| (of.status, of.revision);
-        if rank(record) < rank(&said) || record.revision < said.revision {
-            let (before, now) = (rank(&said), rank(record));
-            let what = format!("{period} {open_time} of {symbol} fell from {before:?} to {now:?}");
-            self.violated(Rule::O3, what);
-        } else if record.revision == said.revision && !record.kline.same_values(&said.kline) {
-            let (before, now) = (truth_of(&said.kline), truth_of(&record.kline));
-            let what = format!("{period} {open_time} of {symbol} was {before:?}, is now {now:?}");
-            self.violated(Rule::O3, what + ", and its revision is the same");
         }
     }
 
