@@ -85,16 +85,16 @@ impl Oracle {
             listing.place(missing.id).and_then(|at| at.checked_sub(1))
         };
         let known = known.map(|at| &listing.aggregates[at]);
-        !self.was_told_since(known, (symbol, missing), scenario, until)
+        !self.was_told_since(known, symbol, scenario, until)
             && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 
     /// Whether a cut was told of between a known aggregate and the close of the minute until
-    /// `until`, or the worker broke, in which what is missing may have been lost.
+    /// `until`.
     fn was_told_since(
         &self,
         known: Option<&Aggregate>,
-        (symbol, missing): (SymbolId, &Aggregate),
+        symbol: SymbolId,
         scenario: &Scenario,
         until: Millis,
     ) -> bool {
@@ -103,7 +103,6 @@ impl Oracle {
         let place = known.map_or(0, |of| self.arrivals.place(number, of.id));
         let closed_at = self.arrivals.reached(feed, until + GRACE);
         self.arrivals.was_cut_between(feed, (place, closed_at))
-            || self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent)
     }
 
     /// Whether nobody could know of an aggregate, or of one after it, when the minute until `until`
@@ -143,8 +142,9 @@ impl Oracle {
             return false;
         };
         let Some(missing) = before.get(known + 1) else { return false };
-        let of = (symbol, missing);
-        !self.was_told_since(Some(&before[known]), of, scenario, until)
+        // What was lost in a worker that broke is told as well.
+        !self.was_told_since(Some(&before[known]), symbol, scenario, until)
+            && !self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent)
             && self.was_unknown((symbol, listing), scenario, missing, until)
     }
 

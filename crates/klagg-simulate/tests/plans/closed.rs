@@ -86,3 +86,22 @@ fn a_number_of_whose_name_news_tell_that_it_is_listed_anew_closes_nothing_before
     ];
     holds(30_096_685, &faults);
 }
+
+#[test]
+fn a_worker_that_breaks_behind_a_closed_minute_says_nothing_of_it() {
+    let faults = [
+        fault(2_000, Kind::Disconnect, 62_558, 0),
+        fault(9_585, Kind::Relisting, 54_840, 121_505),
+        fault(85_144, Kind::SilentSocket, 21_798, 3_083),
+        fault(107_665, Kind::Reordered, 41_858, 21_604),
+        fault(122_936, Kind::RestTimeouts, 30_269, 39_261),
+        fault(163_840, Kind::Banned, 12_467, 51_376),
+        fault(211_745, Kind::Listing, 14_461, 1),
+        fault(220_901, Kind::SilentAll, 2_761, 6_938),
+        fault(302_043, Kind::Suspend, 19_626, 59_801),
+        fault(304_636, Kind::SilentSocket, 58_740, 3_580),
+        fault(339_199, Kind::DeadStream, 965, 0),
+        fault(356_623, Kind::WorkerDeath, 40_323, 0),
+    ];
+    holds(8_653, &faults);
+}
