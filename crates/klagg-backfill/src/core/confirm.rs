@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use klagg_binance::{Priority, WeightBudget, klines_weight};
 use klagg_engine::{ChangedKline, HistoryQuery, Keep};
-use klagg_kline::{KlineStatus, Period, SymbolId, UnixMillis};
+use klagg_kline::{KlineRecord, KlineStatus, Period, SymbolId, UnixMillis};
 
 use super::check::next_check;
 use super::stages::Seam;
@@ -93,7 +93,7 @@ impl BackfillCore {
         self.find_checks(now);
     }
 
-    /// Marks symbols of which a minute may have become provisional since the last look.
+    /// Marks symbols of which a kline may have become provisional since the last look.
     fn note_doubtful(&mut self) {
         let mut changes: Vec<ChangedKline> = Vec::new();
         loop {
@@ -105,8 +105,9 @@ impl BackfillCore {
                 // Too many to be told one by one: any symbol may be among them.
                 self.states.values_mut().for_each(|state| state.is_doubtful = true);
             }
-            for change in changes.iter().filter(|change| change.period_index == 0) {
-                let record = self.history.get(change.symbol, 0, change.open_time);
+            for change in &changes {
+                let period_index = usize::from(change.period_index);
+                let record = self.history.get(change.symbol, period_index, change.open_time);
                 let doubtful = record.is_some_and(|of| of.status == KlineStatus::Provisional);
                 if doubtful && let Some(state) = self.states.get_mut(&change.symbol) {
                     state.is_doubtful = true;
@@ -198,12 +199,29 @@ impl BackfillCore {
         })
     }
 
-    /// Whether a minute of the stretch is provisional.
+    /// Whether a minute of the stretch is provisional, or a longer kline that ended in it: the
+    /// exchange's minutes up to its end make it a true one. As long as history arrives, minutes
+    /// from before are missing to longer klines, and it is these that will bring them.
     fn is_doubtful(&self, symbol: SymbolId, from: UnixMillis, until: UnixMillis) -> bool {
-        let to = Some(until.plus(-1));
-        let query = HistoryQuery { from: Some(from), to, limit: DOUBTFUL_MAX, keep: Keep::Newest };
-        let records = self.history.read(symbol, 0, &query);
-        records.iter().any(|record| record.status == KlineStatus::Provisional)
+        let is_provisional = |record: &KlineRecord| record.status == KlineStatus::Provisional;
+        let read = |period_index, from| {
+            let (from, to) = (Some(from), Some(until.plus(-1)));
+            let query = HistoryQuery { from, to, limit: DOUBTFUL_MAX, keep: Keep::Newest };
+            self.history.read(symbol, period_index, &query)
+        };
+        if read(0, from).iter().any(is_provisional) {
+            return true;
+        }
+        let longer = self.config.periods.as_slice().iter().enumerate().skip(1);
+        !self.arrives()
+            && longer.into_iter().any(|(period_index, period)| {
+                let ends_in_it = |of: &KlineRecord| {
+                    let end = period.next_open_time(of.kline.open_time);
+                    from < end && end <= until
+                };
+                let begun = read(period_index, period.open_time(from));
+                begun.iter().any(|record| is_provisional(record) && ends_in_it(record))
+            })
     }
 
     /// Asks for pages with doubtful minutes, as far as `room` goes; gives how many.

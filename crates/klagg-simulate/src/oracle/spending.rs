@@ -31,7 +31,8 @@ pub(super) struct Spending {
 
 impl Oracle {
     /// The process asks for something. A page of minutes that are all closed, none of them
-    /// confirmed or in doubt, is confirmation.
+    /// confirmed or in doubt, is confirmation; unless a longer kline that ended with one of them
+    /// is in doubt, which they mend.
     pub(crate) fn asked_for(
         &mut self,
         now: Duration,
@@ -45,7 +46,14 @@ impl Oracle {
         let history = &process.gateway.history;
         let is_closed = |open: &UnixMillis| {
             let record = history.get(request.symbol, 0, *open);
-            record.is_some_and(|record| record.status == KlineStatus::Closed)
+            let mut longer = scenario.periods.as_slice().iter().enumerate().skip(1);
+            let in_doubt = longer.any(|(index, period)| {
+                let end = period.next_open_time(*open);
+                let record = history.get(request.symbol, index, period.open_time(*open));
+                let is_provisional = record.is_some_and(|of| of.status == KlineStatus::Provisional);
+                end == open.plus(MINUTE) && is_provisional
+            });
+            record.is_some_and(|record| record.status == KlineStatus::Closed) && !in_doubt
         };
         let next = |open: &UnixMillis| Some(open.plus(MINUTE)).filter(|&next| next < page.until);
         let mut minutes = std::iter::successors(Some(page.from), next);

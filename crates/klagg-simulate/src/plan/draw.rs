@@ -127,7 +127,7 @@ fn seldom(seed: u64) -> Vec<Fault> {
     }
     if random.per_mille(60) {
         let at = moment(&mut random, Kind::Listing);
-        faults.push(of(&mut random, (at, Kind::Listing), (4, 6)));
+        faults.push(of(&mut random, (at, Kind::Listing), (4, 20)));
     }
     if random.per_mille(100) {
         faults.push(of(&mut random, (0, Kind::LongPeriods), (0, 0)));

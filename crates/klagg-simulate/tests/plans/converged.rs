@@ -116,3 +116,17 @@ fn odd_pages_of_a_symbol_of_which_nothing_is_known_put_off_none_of_its_newest_mi
     ];
     holds(30_117_363, &faults);
 }
+
+#[test]
+fn the_first_longer_klines_of_many_listings_are_confirmed_as_soon_as_they_can_be() {
+    let faults = [fault(0, Kind::Steady, 48_824, 0), fault(65_436, Kind::Listing, 41_246, 10)];
+    holds(11_612, &faults);
+    let faults = [
+        fault(0, Kind::Steady, 9_186, 0),
+        fault(0, Kind::Watched, 38_384, 0),
+        fault(2_000, Kind::Listing, 34_118, 10),
+        fault(90_391, Kind::Reordered, 39_105, 29_845),
+        fault(348_170, Kind::RestTimeouts, 8_329, 80_293),
+    ];
+    holds(24_511_389, &faults);
+}
