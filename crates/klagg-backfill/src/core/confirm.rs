@@ -30,6 +30,8 @@ const ODD_PAGES_MAX: u32 = 3;
 const LAST_MINUTES_MS: i64 = 15 * 60_000;
 /// Minutes of a symbol that are looked at for doubtful ones.
 const DOUBTFUL_MAX: usize = 128;
+/// What ended so long before is settled, in milliseconds.
+const UNSETTLED_MS: i64 = 5 * 60_000;
 /// Changes of the history that are read at once.
 const CHANGES_MAX: usize = 4_096;
 /// How long a settled minute of a symbol that people look at waits at most, in milliseconds.
@@ -151,7 +153,9 @@ impl BackfillCore {
                 continue;
             }
             let is_doubtful = state.is_doubtful && self.is_doubtful(state.id, anchor, until);
-            if state.is_doubtful && !is_doubtful {
+            // What closed a moment ago is not settled yet: it is looked at again.
+            let soon = until.plus(UNSETTLED_MS);
+            if state.is_doubtful && !is_doubtful && !self.is_doubtful(state.id, anchor, soon) {
                 clear.push(state.id);
             }
             let Some(urgency) = self.urgency(state, is_doubtful, (anchor, until)) else { continue };

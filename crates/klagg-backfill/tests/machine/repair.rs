@@ -255,3 +255,24 @@ fn minutes_from_before_live_that_were_not_waited_for_are_fetched_as_soon_as_they
     world.official.clear();
     world.run_to(Duration::from_secs(65), |world| world.is_confirmed(SymbolId(1), minute));
 }
+
+#[test]
+fn minutes_that_end_a_longer_kline_that_is_in_doubt_do_not_wait_for_their_turn() {
+    let mut world = World::new(config(&[Period::M1, Period::M5], &[99, 99]), 2, 2_400);
+    world.run_to_confirming();
+    let of_five = Period::M5.next_open_time(world.exchange());
+    let end = Period::M5.next_open_time(of_five);
+    let mut minute = of_five;
+    while minute < end {
+        minute = minute.plus(MINUTE);
+        let wait = minute.since(world.exchange()).unsigned_abs();
+        world.run_until(world.local + Duration::from_millis(wait));
+        for symbol in [0, 1] {
+            world.close(SymbolId(symbol), minute.plus(-MINUTE), KlineStatus::Closed);
+        }
+    }
+    world.close_in_doubt(SymbolId(1), Period::M5, of_five);
+    let last = end.plus(-MINUTE);
+    world.run_until(world.local + Duration::from_secs(65));
+    assert!(world.is_confirmed(SymbolId(1), last));
+}

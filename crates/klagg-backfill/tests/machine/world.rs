@@ -343,6 +343,13 @@ impl World {
         self.writer.apply(symbol, 0, &[KlineRecord { kline, revision: 0, status }]);
     }
 
+    /// The engine closes a longer kline without some of its minutes.
+    pub(crate) fn close_in_doubt(&mut self, symbol: SymbolId, period: Period, at: UnixMillis) {
+        let index = self.config.periods.index_of(period).unwrap();
+        let (kline, status) = (Kline::flat(at, Price::from_scaled(7)), KlineStatus::Provisional);
+        self.writer.apply(symbol, index, &[KlineRecord { kline, revision: 0, status }]);
+    }
+
     /// The engine gives up a hole.
     pub(crate) fn give_up(&mut self, hole: Hole) {
         self.tell(Event::Hole(hole));
