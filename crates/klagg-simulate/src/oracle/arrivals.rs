@@ -25,6 +25,9 @@ pub(crate) struct Arrivals {
     withheld: Vec<Vec<bool>>,
     /// By listing: the newest id handed over, and when.
     pub(crate) newest: Vec<(i64, Millis)>,
+    /// By listing: official minutes that went to the engine: the place in the order of what came
+    /// next, which rises, and the end of the minute.
+    official: Vec<Vec<(u64, Millis)>>,
     /// By feed: when anything last came, known already or not, or waited for us to read it.
     pub(crate) came: Vec<Millis>,
     /// By feed: until when it was last interrupted; the end of time while it is.
@@ -51,6 +54,7 @@ impl Arrivals {
             withheld: none.collect(),
             trades: trades.collect(),
             newest: vec![(0, 0); scenario.listings.len()],
+            official: vec![Vec::new(); scenario.listings.len()],
             came: vec![0; scenario.all_connections()],
             interrupted: vec![Millis::MAX; scenario.all_connections()],
             cuts: vec![Vec::new(); scenario.all_connections()],
@@ -62,6 +66,7 @@ impl Arrivals {
     pub(crate) fn forget(&mut self) {
         self.trades.iter_mut().for_each(|of| of.fill(NEVER));
         self.newest.fill((0, 0));
+        self.official.iter_mut().for_each(Vec::clear);
         self.came.fill(0);
         self.interrupted.fill(Millis::MAX);
         self.cuts.iter_mut().for_each(Vec::clear);
@@ -137,6 +142,29 @@ impl Arrivals {
         if of.last().is_none_or(|&(_, before)| time > before) {
             of.push((self.next, time));
         }
+    }
+
+    /// The official minute of a listing until `end` goes to the engine.
+    pub(crate) fn official(&mut self, listing: u16, end: Millis) {
+        let place = self.next_place();
+        self.official[usize::from(listing)].push((place, end));
+    }
+
+    /// The end of the newest official minute of a listing, up to `until`, that went to the engine
+    /// before what has that place in the order.
+    pub(crate) fn official_until(&self, listing: u16, until: Millis, place: u64) -> Option<Millis> {
+        let of = self.official[usize::from(listing)].iter();
+        of.filter(|&&(at, end)| at <= place && end <= until).map(|&(_, end)| end).max()
+    }
+
+    /// The places at which official minutes of a listing went to the engine, from one on.
+    pub(crate) fn official_since(
+        &self,
+        listing: u16,
+        place: u64,
+    ) -> impl Iterator<Item = u64> + '_ {
+        let of = self.official[usize::from(listing)].iter();
+        of.map(|&(at, _)| at).filter(move |&at| at >= place)
     }
 
     /// The place of what comes next.

@@ -2,13 +2,15 @@
 //!
 //! A minute may be closed by the feed's time where its symbol is quiet. If an aggregate of it was
 //! lost on a connection that lived, nobody can know before the next one comes: then, and only
-//! then, a kline without its last aggregates passes. So does a flat one behind it, at the price of
-//! the newest aggregate that was known: a socket that is silent while the process stands still
-//! loses what nothing tells of. Not if a cut was told of meanwhile, and not if no socket of ours
-//! was there to carry what is missing. Longer klines are made of minutes of which some are official
-//! by now and others are folds.
+//! then, a kline without its last aggregates passes. So does a flat one behind it, at the newest
+//! price that was known, of an aggregate or of an official minute: a socket that is silent while
+//! the process stands still loses what nothing tells of. Not if a cut was told of meanwhile, and
+//! not if no socket of ours was there to carry what is missing. Longer klines are made of minutes
+//! of which some are official by now and others are folds.
 
 mod bounds;
+
+use std::iter;
 
 use klagg_kline::{Kline, Period, SymbolId};
 
@@ -123,10 +125,10 @@ impl Oracle {
             && later.all(|of| self.arrivals.place(number, of.id) > closed_at)
     }
 
-    /// Whether a flat minute in which nothing was traded stands at the price of the newest
-    /// aggregate that was handed over, and those after it were lost without a word before the
-    /// minute closed. What a process that stood still reads at once may hold the end of a minute,
-    /// and only behind it the end of the socket
+    /// Whether a flat minute in which nothing was traded stands at the newest price that was known,
+    /// and what was traded after the newest aggregate handed over was lost without a word before
+    /// the minute closed. What a process that stood still reads at once may hold the end of a
+    /// minute, and only behind it the end of the socket
     /// (`a_cut_behind_the_end_of_a_flat_minute_says_nothing_of_it`).
     fn stands_at_the_newest_known(
         &self,
@@ -138,14 +140,39 @@ impl Oracle {
         let Some(&number) = self.listings.get(symbol.index()) else { return false };
         let before = &listing.aggregates[..listing.aggregates.partition_point(|of| of.time < open)];
         let known = before.iter().rposition(|of| !self.arrivals.is_lost(number, of.id));
-        let Some(known) = known.filter(|&at| before[at].price == kline.close.scaled()) else {
+        let Some(known) = known else { return false };
+        let price = kline.close.scaled();
+        let feed = symbol.index() % scenario.connections;
+        let closed_at = self.arrivals.reached(feed, until + GRACE);
+        // What is official later moves the price once more, but shows a little later.
+        let later = self.arrivals.official_since(number, closed_at);
+        let known_at = |place| self.price_known((number, listing), &before[known], (open, place));
+        if !iter::once(closed_at).chain(later).any(|place| known_at(place) == price) {
             return false;
-        };
+        }
         let Some(missing) = before.get(known + 1) else { return false };
         // What was lost in a worker that broke is told as well.
         !self.was_told_since(Some(&before[known]), symbol, scenario, until)
             && !self.arrivals.was_broken(symbol.index() % scenario.workers, missing.sent)
             && self.was_unknown((symbol, listing), scenario, missing, until)
+    }
+
+    /// The price before `open` as it was known at a place in the order: that of the newest
+    /// aggregate handed over, or where an official minute reaches beyond it, the close of that one.
+    /// It tells the price of an aggregate that was lost, but not that there was another one after
+    /// it: an aggregate whose fills are on both sides of the turn of a minute makes the same
+    /// difference
+    /// (`a_flat_minute_stands_at_an_official_price_that_is_newer_than_the_newest_trade_known`).
+    fn price_known(
+        &self,
+        (number, listing): (u16, &Listing),
+        known: &Aggregate,
+        (open, place): (Millis, u64),
+    ) -> i64 {
+        let end = self.arrivals.official_until(number, open, place);
+        let end = end.filter(|&end| end > known.time);
+        let kline = end.and_then(|end| official(listing, end - MINUTE, end, Millis::MAX));
+        kline.map_or(known.price, |kline| kline.close)
     }
 
     /// What a minute of fills may have closed as, if its official kline came before anybody saw it.

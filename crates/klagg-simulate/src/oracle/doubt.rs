@@ -98,6 +98,9 @@ impl Oracle {
         let told = self.arrivals.told(symbol.index() % self.connections);
         let Some(listing) = self.listing(scenario, symbol) else { return };
         let Some(&number) = self.listings.get(symbol.index()) else { return };
+        for record in records.iter().filter(|of| of.status == KlineStatus::Confirmed) {
+            self.arrivals.official(number, record.kline.open_time.0 + MINUTE);
+        }
         // What is held behind an id that a copy may still bring keeps its minute open.
         let held_until = self.arrivals.newest[usize::from(number)].1 + scenario.hold_ms;
         let may_hold = scenario.redundant && scenario.hold_ms > 0 && held_until >= told;

@@ -105,3 +105,17 @@ fn a_worker_that_breaks_behind_a_closed_minute_says_nothing_of_it() {
     ];
     holds(8_653, &faults);
 }
+
+#[test]
+fn a_flat_minute_stands_at_an_official_price_that_is_newer_than_the_newest_trade_known() {
+    // Of two trades that were lost, the first one came in the last moment of a minute, whose
+    // official kline tells its price; the second one soon after it.
+    let faults = [
+        fault(0, Kind::Steady, 41_352, 0),
+        fault(85_835, Kind::Listing, 15_574, 3),
+        fault(189_370, Kind::SilentSocket, 42_969, 626),
+        fault(306_331, Kind::Suspend, 25_162, 558),
+        fault(322_235, Kind::SilentAll, 58_577, 8_915),
+    ];
+    holds(39_116_041, &faults);
+}
