@@ -119,3 +119,20 @@ fn a_flat_minute_stands_at_an_official_price_that_is_newer_than_the_newest_trade
     ];
     holds(39_116_041, &faults);
 }
+
+#[test]
+fn a_flat_minute_behind_an_official_one_stands_at_its_price_though_a_later_trade_was_lost() {
+    let faults = [
+        fault(0, Kind::Steady, 55_301, 0),
+        fault(274_294, Kind::Crash, 61_327, 931),
+        fault(299_733, Kind::Delisting, 54_183, 806),
+        fault(318_137, Kind::DeadStream, 10_903, 0),
+        fault(320_217, Kind::Listing, 38_884, 1),
+        fault(329_121, Kind::SilentSocket, 20_758, 2_177),
+        fault(343_846, Kind::HalfOpen, 28_468, 994),
+        fault(348_034, Kind::Suspend, 14_281, 7_208),
+        fault(362_603, Kind::Relisting, 36_794, 94_742),
+        fault(378_511, Kind::Banned, 25_513, 96_855),
+    ];
+    holds(10_160_291, &faults);
+}

@@ -130,3 +130,15 @@ fn the_first_longer_klines_of_many_listings_are_confirmed_as_soon_as_they_can_be
     ];
     holds(24_511_389, &faults);
 }
+
+#[test]
+fn a_longer_kline_whose_minutes_a_crash_left_out_is_confirmed_in_time_though_others_are_listed() {
+    let faults = [
+        fault(0, Kind::Steady, 12_731, 0),
+        fault(259_643, Kind::Relisting, 54_045, 122_970),
+        fault(314_459, Kind::Crash, 8_205, 27_021),
+        fault(395_444, Kind::Listing, 14_240, 1),
+        fault(396_824, Kind::Listing, 41_886, 6),
+    ];
+    holds(10_086_677, &faults);
+}
