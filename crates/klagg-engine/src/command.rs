@@ -41,6 +41,8 @@ pub struct NewSymbolSpec {
     /// The id that its next trade must have, if known; 1 for a new listing. Without it, the first
     /// trade is taken as it comes and its minute is provisional, unless its id is 0 or 1: a
     /// listing's first trade.
+    /// Where something was known before (a close, klines supplied), such an id is another listing's
+    /// of the same name: from it on every minute is provisional, until an official kline of one.
     pub next_id: Option<TradeId>,
     /// Exchange time from which on its minutes are to be told of, heard or not: those that pass
     /// before the first sign of its feed are provisional. Without it they are left out, for

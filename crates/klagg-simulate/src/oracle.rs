@@ -244,7 +244,6 @@ impl Oracle {
         if let Err(what) = self.slots.look(klines) {
             self.violated(Rule::O3, what);
         }
-        self.open_minutes(klines, scenario);
         let mut changes = std::mem::take(&mut self.changes);
         changes.clear();
         let cursor = process.gateway.history.changes_since(self.cursor, &mut changes, usize::MAX);

@@ -44,6 +44,7 @@ impl Oracle {
                 && period == Period::M1
             {
                 self.must_hold_what_came(scenario, slot.symbol, &record.kline);
+                self.must_be_whole(scenario, slot.symbol, record);
             }
         }
         self.slots.changed = changed;
